@@ -1,0 +1,4 @@
+/** placeholder */
+export interface JsonBody {
+  readonly bytes: Uint8Array
+}

@@ -1,0 +1,58 @@
+/**
+ * The contract of an upstream: one entry of `upstreams`, able to send one ask once.
+ * `failover.ts` owns when to move on; a provider file owns how to ask. A provider never retries.
+ */
+import type { Caller } from '../kernel/caller.ts'
+import type { HeaderList } from '../http/exchange.ts'
+import type { JsonBody } from '../stream/json-body.ts'
+
+export type Operation = 'messages' | 'count_tokens'
+
+/** What the client asked for, read and checked once, replayed to each upstream tried. */
+export interface Ask {
+  readonly operation: Operation
+  /** Scanned once; edits are splices that leave every other byte as sent. */
+  readonly body: JsonBody
+  /** The model as the client spelled it. */
+  readonly model: string
+  /** Truthiness of the body's `stream` (spec 03 section 9). */
+  readonly streams: boolean
+  /** With its leading `?`, or empty. */
+  readonly query: string
+  /** The client's request headers, lower-case names, repeated lines joined with `, `. */
+  readonly headers: ReadonlyMap<string, string>
+  readonly caller: Caller
+  readonly requestId: string
+  /** Aborts with `ClientGone`. */
+  readonly signal: AbortSignal
+}
+
+/** An upstream's answer with its body still to be read. Whoever holds it reads or cancels it. */
+export interface Answer {
+  readonly upstream: string
+  readonly status: number
+  /** What the client may see, hop-by-hop and provider-private headers already gone. */
+  readonly headers: HeaderList
+  readonly body: ReadableStream<Uint8Array> | Uint8Array | null
+  /** `request-id` of the upstream's reply, for the audit only. */
+  readonly upstreamRequestId: string | null
+  /** `x-amzn-requestid`, for the audit only. */
+  readonly upstreamCloudRequestId: string | null
+  /** For the operator's log when this answer is a failure, e.g. `529 Overloaded`. */
+  readonly reason: string
+}
+
+export type AttemptResult =
+  | { readonly kind: 'answered'; readonly answer: Answer }
+  /** No usable head: connect, DNS, TLS, reset, first-byte timeout, credentials. */
+  | { readonly kind: 'failed'; readonly reason: string }
+  | { readonly kind: 'client-gone' }
+
+export interface Upstream {
+  /** Unique; key in `upstream_model`, logs and audit. */
+  readonly name: string
+  readonly provider: string
+  /** Sends the ask once, for `model` in this provider's spelling. */
+  send(ask: Ask, model: string): Promise<AttemptResult>
+  close(): Promise<void>
+}

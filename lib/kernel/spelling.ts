@@ -22,7 +22,12 @@ export function nearest(word: string, known: Iterable<string>): string[] {
 }
 
 function sortedLetters(word: string): string {
-  return [...word.toLowerCase().replaceAll(/[^a-z0-9]/g, '')].toSorted().join('')
+  return word
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]/g, '')
+    .split('')
+    .toSorted()
+    .join('')
 }
 
 /** Levenshtein distance, or any number above `most` once it must exceed it. */

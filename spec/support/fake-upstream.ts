@@ -191,7 +191,7 @@ async function run(step: Step, response: ServerResponse): Promise<void> {
     const block = Buffer.alloc(64 * 1024, 'x')
     for (let left = step.flood; left > 0 && !response.destroyed; left -= block.length) {
       if (response.write(left < block.length ? block.subarray(0, left) : block)) continue
-      await Promise.race([once(response, 'drain'), once(response, 'close')])
+      await drained(response)
     }
   }
 }
@@ -201,6 +201,16 @@ const sse = 'text/event-stream; charset=utf-8'
 
 function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms))
+}
+
+function drained(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      response.off('drain', done).off('close', done)
+      resolve()
+    }
+    response.on('drain', done).on('close', done)
+  })
 }
 
 function answerAsAsked(request: RecordedRequest): Behaviour {

@@ -1,0 +1,164 @@
+/**
+ * `Egress` on undici: one guarded pool of connections for everything that leaves the gateway. The
+ * composition root makes one; providers, identity and telemetry get it as `Egress`. It must never
+ * follow a redirect, retry, or connect to an address the guard has not checked.
+ */
+import { Agent, type Dispatcher } from 'undici'
+import { DeadlineExceeded, UpstreamBroke } from '../kernel/abort.ts'
+import type { Clock, Timer } from '../kernel/clock.ts'
+import type { AddressRules } from './address.ts'
+import { BodyFeed } from './body-feed.ts'
+import type { Egress, EgressRequest, EgressResponse } from './egress.ts'
+import { createFetch } from './fetch.ts'
+import { createGuardedConnector, type Resolve } from './guard.ts'
+
+export interface EgressOptions extends AddressRules {
+  readonly clock: Clock
+  /** Only specs replace the system's resolver. */
+  readonly resolve?: Resolve
+}
+
+export function createEgress(options: EgressOptions): Egress {
+  const { clock } = options
+  const direct = createAgent(options)
+  // How an origin is reached is decided here and nowhere else; a forward proxy is one more
+  // dispatcher to choose from.
+  const dispatcherFor = (_url: URL): Dispatcher => direct
+
+  const request = (wanted: EgressRequest): Promise<EgressResponse> => {
+    const { url, signal } = wanted
+    if (url.protocol !== 'https:' && url.protocol !== 'http:') {
+      return Promise.reject(new TypeError(`cannot connect to a ${url.protocol} address`))
+    }
+    if (signal?.aborted) return Promise.reject(asError(signal.reason))
+    return new Promise((resolve, reject) => {
+      const handler = createHandler(wanted, clock, resolve, reject)
+      dispatcherFor(url).dispatch(
+        {
+          origin: url.origin,
+          path: wanted.target ?? url.pathname + url.search,
+          method: wanted.method,
+          headers: wanted.headers.slice(),
+          body: wanted.body ?? null,
+          // The head's deadline is ours: undici's begins only once the socket is connected.
+          headersTimeout: 0,
+          bodyTimeout: wanted.bodySilenceMs,
+        },
+        handler,
+      )
+    })
+  }
+  return {
+    request,
+    fetch: createFetch(request, clock),
+    close: () => direct.destroy(),
+  }
+}
+
+function createAgent(options: EgressOptions): Agent {
+  return new Agent({
+    connect: createGuardedConnector(options, options.resolve),
+    allowH2: false,
+    // A connection per request under way and no more of a limit than the admission bound in
+    // front: a cap here would be a second queue that nobody sees.
+    connections: null,
+    pipelining: 1,
+    // What a server does not announce: below the 60 to 75 s after which common servers and load
+    // balancers close an idle connection, so that a request seldom meets one that is closing.
+    keepAliveTimeout: 30_000,
+    // What it announces counts up to this; stateful firewalls forget idle flows after some minutes.
+    keepAliveMaxTimeout: 120_000,
+    // A name is resolved anew at least this often even when its connections are never idle.
+    clientTtl: 300_000,
+    // Room for a provider's cookies and rate-limit headers many times over; undici's default is
+    // Node's 16 KiB, which a command-line flag can lower.
+    maxHeaderSize: 64 * 1024,
+  })
+}
+
+function createHandler(
+  { signal, headTimeoutMs, bodySilenceMs }: EgressRequest,
+  clock: Clock,
+  resolve: (response: EgressResponse) => void,
+  reject: (error: Error) => void,
+): Dispatcher.DispatchHandler {
+  let exchange: Dispatcher.DispatchController | null = null
+  let feed: BodyFeed | null = null
+  /** Why this side gave up; undici then reports the same error back. */
+  let stopped: Error | null = null
+
+  const stop = (reason: Error): void => {
+    stopped = reason
+    settleHead()
+    if (feed === null) reject(reason)
+    else feed.stop(reason)
+    signal?.removeEventListener('abort', onAbort)
+    // Without a controller the request still waits for its connection and stops when it starts.
+    exchange?.abort(reason)
+  }
+  const onAbort = (): void => stop(asError(signal?.reason))
+  let headTimer: Timer | null = clock.after(headTimeoutMs, () =>
+    stop(new DeadlineExceeded('waiting for the response head', headTimeoutMs)),
+  )
+  const settleHead = (): void => {
+    headTimer?.cancel()
+    headTimer = null
+  }
+  signal?.addEventListener('abort', onAbort, { once: true })
+
+  return {
+    onRequestStart(controller) {
+      exchange = controller
+      if (stopped !== null) controller.abort(stopped)
+    },
+    onResponseStart(controller, status, _headers, statusText) {
+      // 1xx answers precede the real one.
+      if (status < 200) return
+      settleHead()
+      feed = new BodyFeed({
+        pause: () => controller.pause(),
+        resume: () => controller.resume(),
+        abort: stop,
+      })
+      const headers = decodeHeaders(controller.rawHeaders)
+      resolve({ status, statusText: statusText ?? '', headers, body: feed.stream })
+    },
+    onResponseData: (_controller, chunk) => feed?.push(chunk),
+    onResponseEnd() {
+      signal?.removeEventListener('abort', onAbort)
+      feed?.end()
+    },
+    onResponseError(_controller, error) {
+      if (stopped !== null) return
+      settleHead()
+      signal?.removeEventListener('abort', onAbort)
+      if (feed === null) reject(error)
+      else feed.fail(bodyError(error, bodySilenceMs))
+    },
+  }
+}
+
+/** What the reader of a body is told: silence is a deadline of ours, all else is the peer's doing. */
+function bodyError(error: Error, silenceMs: number): Error {
+  const code = codeOf(error)
+  if (code === 'UND_ERR_BODY_TIMEOUT') {
+    return new DeadlineExceeded('waiting for more of the body', silenceMs)
+  }
+  return new UpstreamBroke(`${code ?? error.name}: ${error.message}`, { cause: error })
+}
+
+/** Header bytes are latin1 on the wire, in Node's server as in undici's requests. */
+function decodeHeaders(raw: Dispatcher.DispatchController['rawHeaders']): string[] {
+  const headers: string[] = []
+  if (!Array.isArray(raw)) return headers
+  for (const part of raw) headers.push(typeof part === 'string' ? part : part.toString('latin1'))
+  return headers
+}
+
+function codeOf(error: Error): string | null {
+  return 'code' in error && typeof error.code === 'string' ? error.code : null
+}
+
+function asError(reason: unknown): Error {
+  return reason instanceof Error ? reason : new Error('the request was aborted', { cause: reason })
+}

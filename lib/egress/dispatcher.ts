@@ -8,6 +8,7 @@ import { DeadlineExceeded, UpstreamBroke } from '../kernel/abort.ts'
 import type { Clock, Timer } from '../kernel/clock.ts'
 import type { AddressRules } from './address.ts'
 import { BodyFeed } from './body-feed.ts'
+import { describeFailure, failureCode } from './describe-failure.ts'
 import type { Egress, EgressRequest, EgressResponse } from './egress.ts'
 import { createFetch } from './fetch.ts'
 import { createGuardedConnector, type Resolve } from './guard.ts'
@@ -140,11 +141,10 @@ function createHandler(
 
 /** What the reader of a body is told: silence is a deadline of ours, all else is the peer's doing. */
 function bodyError(error: Error, silenceMs: number): Error {
-  const code = codeOf(error)
-  if (code === 'UND_ERR_BODY_TIMEOUT') {
+  if (failureCode(error) === 'UND_ERR_BODY_TIMEOUT') {
     return new DeadlineExceeded('waiting for more of the body', silenceMs)
   }
-  return new UpstreamBroke(`${code ?? error.name}: ${error.message}`, { cause: error })
+  return new UpstreamBroke(describeFailure(error), { cause: error })
 }
 
 /** Header bytes are latin1 on the wire, in Node's server as in undici's requests. */
@@ -153,10 +153,6 @@ function decodeHeaders(raw: Dispatcher.DispatchController['rawHeaders']): string
   if (!Array.isArray(raw)) return headers
   for (const part of raw) headers.push(typeof part === 'string' ? part : part.toString('latin1'))
   return headers
-}
-
-function codeOf(error: Error): string | null {
-  return 'code' in error && typeof error.code === 'string' ? error.code : null
 }
 
 function asError(reason: unknown): Error {

@@ -2,6 +2,7 @@
  * The contract of an upstream: one entry of `upstreams`, able to send one ask once.
  * `failover.ts` owns when to move on; a provider file owns how to ask. A provider never retries.
  */
+import type { IncomingHttpHeaders } from 'node:http'
 import type { Caller } from '../kernel/caller.ts'
 import type { HeaderList } from '../http/exchange.ts'
 import type { JsonBody } from '../stream/json-body.ts'
@@ -19,8 +20,8 @@ export interface Ask {
   readonly streams: boolean
   /** With its leading `?`, or empty. */
   readonly query: string
-  /** The client's request headers, lower-case names, repeated lines joined with `, `. */
-  readonly headers: ReadonlyMap<string, string>
+  /** The client's request headers as node:http joined them: lower-case names. */
+  readonly headers: IncomingHttpHeaders
   readonly caller: Caller
   readonly requestId: string
   /** Aborts with `ClientGone`. */
@@ -40,6 +41,8 @@ export interface Answer {
   readonly upstreamCloudRequestId: string | null
   /** For the operator's log when this answer is a failure, e.g. `529 Overloaded`. */
   readonly reason: string
+  /** The client gets this answer whatever its status: no other upstream may be asked. */
+  readonly final?: boolean
 }
 
 export type AttemptResult =
@@ -52,7 +55,7 @@ export interface Upstream {
   /** Unique; key in `upstream_model`, logs and audit. */
   readonly name: string
   readonly provider: string
-  /** Sends the ask once, for `model` in this provider's spelling. */
+  /** Sends the ask once, for `model` in this provider's spelling. Never throws, never rejects. */
   send(ask: Ask, model: string): Promise<AttemptResult>
   close(): Promise<void>
 }

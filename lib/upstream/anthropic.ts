@@ -1,0 +1,187 @@
+/**
+ * Provider `anthropic`: the Messages API itself, relayed byte for byte in both directions. Asked
+ * by failover. It must never let a credential of the client's reach the upstream, nor one of the
+ * upstream's reach the client.
+ */
+import { describeFailure } from '../egress/describe-failure.ts'
+import type { Egress, EgressResponse } from '../egress/egress.ts'
+import type { HeaderList } from '../http/exchange.ts'
+import type { Caller } from '../kernel/caller.ts'
+import { compatibilityVersion } from '../kernel/compatibility.ts'
+import type { Answer, Ask, AttemptResult, Upstream } from './upstream.ts'
+
+export interface AnthropicConfig {
+  readonly name: string
+  readonly base_url?: string | undefined
+  readonly auth: { readonly api_key: string } | { readonly oauth_token: string }
+  readonly headers?: Readonly<Record<string, string>> | undefined
+  readonly forward_user_identity?: boolean | undefined
+}
+
+export interface UpstreamDeps {
+  readonly egress: Egress
+  /** Until a response head, milliseconds. */
+  readonly upstream_ttfb_ms: number
+}
+
+const defaultBaseUrl = 'https://api.anthropic.com'
+
+/**
+ * Longest silence of an upstream inside a body. Models think for minutes without a byte, and the
+ * API pings every few seconds while they do; ten minutes is its own limit for an answer that is
+ * not streamed.
+ */
+const bodySilenceMs = 600_000
+
+/** The beta that makes the API accept OAuth bearers. */
+const oauthBeta = 'oauth-2025-04-20'
+
+const ownUserAgent = `cc-gateway/${compatibilityVersion}`
+
+const paths = {
+  messages: '/v1/messages',
+  count_tokens: '/v1/messages/count_tokens',
+} as const
+
+/** What of a client's request may reach the API besides `x-stainless-*` and the user-agent. */
+const forwardedNames = ['content-type', 'anthropic-version', 'accept', 'accept-encoding'] as const
+
+/** Sent when the client's request has no such header: what HTTP clients send by themselves. */
+const defaultValues: Readonly<Record<string, string>> = {
+  accept: '*/*',
+  'accept-encoding': 'gzip, deflate, br, zstd',
+  'content-type': 'application/json',
+}
+
+/**
+ * What of a response stays here: its framing and coding, which end at this hop; ids, which are
+ * replaced; the operator's rate limits and the provider's routing, which are nobody else's.
+ */
+const keptBack: ReadonlySet<string> = new Set([
+  'connection',
+  'transfer-encoding',
+  'content-length',
+  'content-encoding',
+  'request-id',
+  'x-request-id',
+  'via',
+  'cf-ray',
+])
+const keptBackPrefix = 'anthropic-ratelimit-'
+
+export function createAnthropic(deps: UpstreamDeps, config: AnthropicConfig): Upstream {
+  const { egress, upstream_ttfb_ms } = deps
+  const base = new URL(config.base_url ?? defaultBaseUrl)
+  const prefix = base.pathname.replace(/\/$/, '')
+  const headersFor = createRequestHeaders(config)
+
+  const send = async (ask: Ask, model: string): Promise<AttemptResult> => {
+    try {
+      const response = await egress.request({
+        method: 'POST',
+        url: base,
+        target: prefix + paths[ask.operation] + ask.query,
+        headers: headersFor(ask),
+        body: bodyFor(ask, model),
+        signal: ask.signal,
+        headTimeoutMs: upstream_ttfb_ms,
+        bodySilenceMs,
+      })
+      return { kind: 'answered', answer: toAnswer(config, ask, response) }
+    } catch (error) {
+      if (ask.signal.aborted) return { kind: 'client-gone' }
+      return { kind: 'failed', reason: describeFailure(error) }
+    }
+  }
+  return { name: config.name, provider: 'anthropic', send, close: () => Promise.resolve() }
+}
+
+/** The client's bytes; spliced only when this provider spells the model another way. */
+function bodyFor(ask: Ask, model: string): Uint8Array {
+  if (model !== ask.model) throw new Error('model translation is not available yet')
+  return ask.body.bytes
+}
+
+function createRequestHeaders(config: AnthropicConfig): (ask: Ask) => string[] {
+  const own = Object.entries(config.headers ?? {}).flat()
+  const ownNames = new Set(Object.keys(config.headers ?? {}).map((name) => name.toLowerCase()))
+  const bearer = 'oauth_token' in config.auth
+  if ('oauth_token' in config.auth) own.push('authorization', `Bearer ${config.auth.oauth_token}`)
+  else own.push('x-api-key', config.auth.api_key)
+
+  return ({ headers, caller }) => {
+    const list = own.slice()
+    for (const name of forwardedNames) {
+      const value = headers[name] ?? defaultValues[name]
+      if (typeof value === 'string' && !ownNames.has(name)) list.push(name, value)
+    }
+    const agent = headers['user-agent']
+    list.push('user-agent', agent === undefined ? ownUserAgent : `${agent} ${ownUserAgent}`)
+    const betas = headers['anthropic-beta']
+    // A bearer needs its beta even when the client already sent it: the API accepts a repetition.
+    if (typeof betas === 'string') list.push('anthropic-beta', bearer ? join(betas) : betas)
+    else if (bearer) list.push('anthropic-beta', oauthBeta)
+    for (const name in headers) {
+      if (!name.startsWith('x-stainless-') || ownNames.has(name)) continue
+      const value = headers[name]
+      if (typeof value === 'string') list.push(name, value)
+    }
+    if (config.forward_user_identity === true) pushIdentity(list, caller)
+    return list
+  }
+}
+
+function join(betas: string): string {
+  return betas === '' ? oauthBeta : `${betas}, ${oauthBeta}`
+}
+
+function pushIdentity(list: string[], { sub, email }: Caller): void {
+  list.push('x-claude-gateway-user-id', headerSafe(sub))
+  if (email === undefined) return
+  list.push('x-claude-gateway-user-email', headerSafe(email))
+  list.push('x-litellm-end-user-id', headerSafe(email))
+}
+
+/** Header values are printable ASCII; everything else goes as percent-encoded UTF-8. */
+function headerSafe(text: string): string {
+  return text.toWellFormed().replaceAll(/[^\u0020-\u007E]/gu, encodeURIComponent)
+}
+
+function toAnswer(config: AnthropicConfig, { caller }: Ask, response: EgressResponse): Answer {
+  const { status, statusText } = response
+  const { passed, requestId, cloudRequestId } = sortHeaders(response.headers)
+  // The user's own limit at a gateway behind us: another upstream would let them past it.
+  const final =
+    status === 429 && config.forward_user_identity === true && caller.email !== undefined
+  return {
+    upstream: config.name,
+    status,
+    headers: passed,
+    body: status === 204 || status === 304 ? null : response.body,
+    upstreamRequestId: requestId,
+    upstreamCloudRequestId: cloudRequestId,
+    reason: `${status} ${statusText}`.trimEnd(),
+    final,
+  }
+}
+
+interface SortedHeaders {
+  readonly passed: HeaderList
+  readonly requestId: string | null
+  readonly cloudRequestId: string | null
+}
+
+function sortHeaders(flat: readonly string[]): SortedHeaders {
+  const passed: [string, string][] = []
+  let requestId: string | null = null
+  let cloudRequestId: string | null = null
+  for (let i = 0; i + 1 < flat.length; i += 2) {
+    const name = flat[i] ?? ''
+    const value = flat[i + 1] ?? ''
+    const lower = name.toLowerCase()
+    if (lower === 'request-id') requestId = value
+    else if (lower === 'x-amzn-requestid') cloudRequestId = value
+    if (!keptBack.has(lower) && !lower.startsWith(keptBackPrefix)) passed.push([name, value])
+  }
+  return { passed, requestId, cloudRequestId }
+}

@@ -1,0 +1,117 @@
+import assert from 'node:assert/strict'
+import { createServer } from 'node:http'
+import { once } from 'node:events'
+import { test } from 'node:test'
+import type { Child } from '../../bench/child.ts'
+import { runLoad } from '../../bench/load.ts'
+import type { LoadPlan, LoadReport } from '../../bench/load.ts'
+import { listenOnLoopback } from '../../bench/loopback.ts'
+import { buildReply, findNonce, nonceOffset } from '../../bench/reply.ts'
+import { findFaults, runRound } from '../../bench/rounds.ts'
+import { scenarios, shorten } from '../../bench/scenarios.ts'
+import type { Scenario } from '../../bench/scenarios.ts'
+
+const [first] = scenarios
+assert.ok(first !== undefined)
+const scenario: Scenario = { ...first, concurrency: 2, requests: 10, timeoutMs: 20_000 }
+
+const good: LoadReport = {
+  replies: 10,
+  faults: [],
+  seconds: 1,
+  firstByteMs: { p50: 1, p99: 2 },
+  gapMs: { p50: Number.NaN, p99: Number.NaN },
+  openPeak: 2,
+}
+
+test('rounds: a round that client and upstream agree on has no faults', () => {
+  assert.deepEqual(findFaults(scenario, good, 10), [])
+})
+
+test('rounds: a fault of the client, a lost reply and a retried request each void the round', () => {
+  assert.deepEqual(findFaults(scenario, { ...good, faults: ['status 500'] }, 10), ['status 500'])
+  assert.match(findFaults(scenario, { ...good, replies: 9 }, 10).join(), /9 whole replies for 10/)
+  assert.match(findFaults(scenario, good, 11).join(), /served 11 of 10/)
+  assert.match(findFaults(scenario, good, undefined).join(), /served undefined/)
+})
+
+test('rounds: memory per stream counts only when all streams were open at once', () => {
+  const slow = { ...scenario, measuresMemory: true, concurrency: 10 }
+  assert.match(findFaults(slow, { ...good, openPeak: 9 }, 10).join(), /only 9 of 10 streams/)
+  assert.deepEqual(findFaults(slow, { ...good, openPeak: 10 }, 10), [])
+})
+
+test('rounds: measures this process while it serves, and voids what it did not audit', async () => {
+  let served = 0
+  let audited = 0
+  const server = createServer((request, response) => {
+    let body = Buffer.alloc(0)
+    request.on('data', (chunk: Buffer) => (body = Buffer.concat([body, chunk])))
+    request.on('end', () => {
+      served++
+      audited++
+      const reply = Buffer.concat(buildReply(scenario.script))
+      reply.write(findNonce(body) ?? '', nonceOffset(reply), 'latin1')
+      response.end(reply)
+    })
+  })
+  const url = `http://127.0.0.1:${await listenOnLoopback(server, 0)}`
+  const upstream = stand((question) => {
+    if (question.kind === 'served') return served
+    served = 0
+    return null
+  })
+  const client = stand((question) => (question.plan === undefined ? 0 : runLoad(question.plan)))
+  const subject = {
+    name: 'itself',
+    url,
+    token: 't',
+    pid: process.pid,
+    audited: () => audited,
+    stop: () => Promise.resolve(),
+  }
+  try {
+    const round = await runRound({ upstream, client }, subject, scenario)
+    assert.ok(round.cpuSeconds >= 0 && round.cpuSeconds < 60)
+    assert.ok(round.residentPeakBytes > 20e6)
+    assert.ok(round.firstByteMs > 0)
+    assert.ok(Number.isNaN(round.bytesPerStream) && Number.isNaN(round.gapMs))
+
+    const forgetful = { ...subject, audited: () => 0 }
+    await assert.rejects(
+      runRound({ upstream, client }, forgetful, scenario),
+      /burst-20 against itself is void: 0 audit lines where 10 belong/,
+    )
+    const elsewhere = { ...subject, pid: undefined }
+    assert.ok(Number.isNaN((await runRound({ upstream, client }, elsewhere, scenario)).cpuSeconds))
+  } finally {
+    server.closeAllConnections()
+    server.close()
+    await once(server, 'close')
+  }
+})
+
+test('rounds: the short form keeps every stream of a memory scenario', () => {
+  for (const full of scenarios) {
+    const short = shorten(full)
+    assert.ok(short.requests >= short.concurrency)
+    if (full.measuresMemory) assert.equal(short.requests, full.requests)
+    else assert.ok(short.requests < full.requests)
+  }
+})
+
+interface Question {
+  readonly kind: string
+  readonly plan?: LoadPlan
+}
+
+/** A child without a process. */
+function stand(answer: (question: Question) => unknown): Child {
+  return {
+    pid: process.pid,
+    port: 0,
+    // What runRound asks always has a kind.
+    ask: (question) => Promise.resolve(answer(question as Question)),
+    stop: () => Promise.resolve(),
+  }
+}

@@ -1,96 +1,81 @@
 /**
- * Log lines to a file descriptor without blocking the event loop: lines of one tick leave in one
- * write. `process.stderr` writes synchronously to a pipe, so a slow log collector would stall
- * every open stream; here it only grows a bounded backlog.
+ * Log lines to a file descriptor without blocking the event loop: the lines of one tick leave in
+ * one write. `process.stderr` writes synchronously to a pipe, so a slow log collector would stall
+ * every open stream; here it grows a bounded backlog, and what is lost beyond that is counted.
  */
-import { write, writeSync } from 'node:fs'
+import { write } from 'node:fs'
+import type { Clock } from './clock.ts'
 import type { LineSink } from './log.ts'
 
 /**
- * Backlog at which writing turns synchronous: audit lines may not be dropped, and memory may not
- * grow without end. 16 MiB is about 50,000 audit lines, some minutes of a full disk or pipe.
+ * Lines kept for a reader that has stopped reading: 64 MiB is about 200,000 audit lines, a few
+ * minutes of a busy replica. Beyond it the choice is to stop serving, to grow until the process
+ * is killed, or to lose lines and say how many; we do the last.
  */
-const backlogMaxBytes = 16 * 1024 * 1024
+const backlogMaxBytes = 64 * 1024 * 1024
 
 /** How long to leave a full pipe alone before the next try. */
 const retryMs = 5
 
 export interface FileSink {
   readonly line: LineSink
-  /** Writes what is left synchronously; for exits. */
-  flush(): void
+  /** Resolves when every line so far is written or the descriptor is closed. */
+  drained(): Promise<void>
 }
 
-export function createFileSink(descriptor: number): FileSink {
+export function createFileSink(descriptor: number, clock: Clock): FileSink {
   let waiting: string[] = []
   let waitingBytes = 0
-  /** What a running write has not yet handed to the system. */
-  let inFlight = Buffer.alloc(0)
-  let scheduled = false
+  let lost = 0
   let writing = false
+  let onDrained: (() => void)[] = []
 
-  const schedule = (): void => {
-    if (scheduled || writing) return
-    scheduled = true
-    setImmediate(start)
-  }
   const start = (): void => {
-    scheduled = false
-    if (writing || waiting.length === 0) return
-    inFlight = Buffer.from(waiting.join(''))
+    if (lost > 0) waiting.push(lossLine(lost, clock))
+    const bytes = Buffer.from(waiting.join(''))
     waiting = []
     waitingBytes = 0
-    writing = true
-    next()
+    lost = 0
+    writeAll(bytes)
   }
-  const next = (): void => {
-    write(descriptor, inFlight, 0, inFlight.length, null, (error, written) => {
-      if (!writing) return // flush() took over while the write was under way
+  const writeAll = (bytes: Buffer): void => {
+    write(descriptor, bytes, 0, bytes.length, null, (error, written) => {
       if (error?.code === 'EAGAIN') {
-        setTimeout(next, retryMs)
+        clock.after(retryMs, () => writeAll(bytes))
         return
       }
       // A closed descriptor (EPIPE, EBADF) leaves nobody to tell; the lines are gone.
-      inFlight = error ? Buffer.alloc(0) : inFlight.subarray(written)
-      if (inFlight.length > 0) {
-        next()
-        return
-      }
-      writing = false
-      if (waiting.length > 0) schedule()
+      if (!error && written < bytes.length) writeAll(bytes.subarray(written))
+      else finish()
     })
   }
-  const flush = (): void => {
-    const rest = Buffer.concat([inFlight, Buffer.from(waiting.join(''))])
-    inFlight = Buffer.alloc(0)
-    waiting = []
-    waitingBytes = 0
+  const finish = (): void => {
+    if (waiting.length > 0 || lost > 0) {
+      start()
+      return
+    }
     writing = false
-    writeAll(descriptor, rest)
+    for (const resolve of onDrained) resolve()
+    onDrained = []
   }
   return {
     line(text) {
+      if (waitingBytes + text.length > backlogMaxBytes) {
+        lost++
+        return
+      }
       waiting.push(text)
       waitingBytes += text.length
-      if (waitingBytes > backlogMaxBytes) flush()
-      else schedule()
+      if (writing) return
+      writing = true
+      setImmediate(start)
     },
-    flush,
+    drained: () =>
+      writing ? new Promise((resolve) => onDrained.push(resolve)) : Promise.resolve(),
   }
 }
 
-/** Gives up after about a second of a full pipe: an exit may not hang on a stuck reader. */
-function writeAll(descriptor: number, bytes: Buffer): void {
-  let offset = 0
-  let refusals = 0
-  while (offset < bytes.length && refusals < 200) {
-    try {
-      offset += writeSync(descriptor, bytes, offset)
-      refusals = 0
-    } catch (error) {
-      if (!(error instanceof Error && 'code' in error && error.code === 'EAGAIN')) return
-      refusals++
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, retryMs)
-    }
-  }
+function lossLine(lost: number, clock: Clock): string {
+  const stamp = new Date(clock.now()).toISOString()
+  return `[gateway] ${stamp} error ${lost} log lines were lost: the reader of stderr fell behind by ${backlogMaxBytes} bytes\n`
 }

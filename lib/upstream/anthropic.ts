@@ -4,24 +4,19 @@
  * upstream's reach the client.
  */
 import { describeFailure } from '../egress/describe-failure.ts'
-import type { Egress, EgressResponse } from '../egress/egress.ts'
+import type { EgressResponse } from '../egress/egress.ts'
 import type { HeaderList } from '../http/exchange.ts'
 import type { Caller } from '../kernel/caller.ts'
 import { compatibilityVersion } from '../kernel/compatibility.ts'
-import type { Answer, Ask, AttemptResult, Upstream } from './upstream.ts'
+import type { Answer, Ask, AttemptResult, ProviderDeps, Upstream } from './upstream.ts'
 
 export interface AnthropicConfig {
+  readonly provider: 'anthropic'
   readonly name: string
   readonly base_url?: string | undefined
   readonly auth: { readonly api_key: string } | { readonly oauth_token: string }
   readonly headers?: Readonly<Record<string, string>> | undefined
   readonly forward_user_identity?: boolean | undefined
-}
-
-export interface UpstreamDeps {
-  readonly egress: Egress
-  /** Until a response head, milliseconds. */
-  readonly upstream_ttfb_ms: number
 }
 
 const defaultBaseUrl = 'https://api.anthropic.com'
@@ -69,7 +64,7 @@ const keptBack: ReadonlySet<string> = new Set([
 ])
 const keptBackPrefix = 'anthropic-ratelimit-'
 
-export function createAnthropic(deps: UpstreamDeps, config: AnthropicConfig): Upstream {
+export function createAnthropic(deps: ProviderDeps, config: AnthropicConfig): Upstream {
   const { egress, upstream_ttfb_ms } = deps
   const base = new URL(config.base_url ?? defaultBaseUrl)
   const prefix = base.pathname.replace(/\/$/, '')

@@ -3,6 +3,7 @@
  * `failover.ts` owns when to move on; a provider file owns how to ask. A provider never retries.
  */
 import type { IncomingHttpHeaders } from 'node:http'
+import type { Egress } from '../egress/egress.ts'
 import type { Caller } from '../kernel/caller.ts'
 import type { HeaderList } from '../http/exchange.ts'
 import type { JsonBody } from '../stream/json-body.ts'
@@ -58,4 +59,11 @@ export interface Upstream {
   /** Sends the ask once, for `model` in this provider's spelling. Never throws, never rejects. */
   send(ask: Ask, model: string): Promise<AttemptResult>
   close(): Promise<void>
+}
+
+/** What every provider file is given. */
+export interface ProviderDeps {
+  readonly egress: Egress
+  /** Until a response head, milliseconds. */
+  readonly upstream_ttfb_ms: number
 }

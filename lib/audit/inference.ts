@@ -1,0 +1,115 @@
+/**
+ * The `inference` audit line: one per call, written when the call is over, whatever ended it. The
+ * reference writes it at the response head, where an abort and a cut look like success; here the
+ * fields it has keep their names and order, and the outcome and figures follow them.
+ */
+import type { Clock } from '../kernel/clock.ts'
+import type { Caller } from '../kernel/caller.ts'
+import type { Audit } from '../kernel/log.ts'
+import type { Outcome, Tap } from '../stream/tap.ts'
+
+export type InferenceOutcome =
+  | 'complete'
+  | 'client_abort'
+  | 'upstream_cut'
+  /** Ended by itself, but without the event that ends a message. */
+  | 'upstream_incomplete'
+  | 'timeout'
+  /** Refused here: no upstream's answer reached the client. */
+  | 'refused'
+
+/** Counted figures of an answer; absent ones were not metered. */
+export interface Figures {
+  readonly input_tokens: number
+  readonly output_tokens: number
+  readonly cache_read_input_tokens: number
+  readonly cache_creation_input_tokens: number
+  readonly estimated: boolean
+}
+
+export interface InferenceEntry {
+  /** The model as the client spelled it; only its first 256 characters are written. */
+  model: string | null
+  upstream: string | null
+  upstreamRequestId: string | null
+  upstreamCloudRequestId: string | null
+  loadTest: boolean
+  /** Watches the answer; writes the line when it settles. `status` is the answer's. */
+  tap(status: number, finish: (outcome: Outcome) => Finish): Tap
+  /** Writes the line of a call that ends without an upstream's answer. */
+  end(status: number, outcome: InferenceOutcome): void
+}
+
+/** What the other taps know once the answer is over. */
+export interface Finish {
+  readonly outcome: InferenceOutcome
+  readonly figures: Figures | undefined
+}
+
+interface Opening {
+  readonly requestId: string
+  readonly caller: Caller
+  readonly path: string
+  /** `clock.elapsed()` when the request's head was there. */
+  readonly startedAt: number
+}
+
+/** A client may send any text as a model; the audit keeps what a real name needs. */
+const modelMaxLength = 256
+
+const outcomes: Readonly<Record<Outcome, InferenceOutcome>> = {
+  complete: 'complete',
+  'client-gone': 'client_abort',
+  'upstream-broke': 'upstream_cut',
+  timeout: 'timeout',
+}
+
+/** The audit's word for how a response ended. */
+export function outcomeOf(outcome: Outcome): InferenceOutcome {
+  return outcomes[outcome]
+}
+
+export function openInferenceEntry(
+  { requestId, caller, path, startedAt }: Opening,
+  clock: Clock,
+  audit: Audit,
+): InferenceEntry {
+  let firstByteAt: number | null = null
+  const write = (status: number, outcome: InferenceOutcome, figures?: Figures): void =>
+    audit('inference', {
+      request_id: requestId,
+      sub: caller.sub,
+      email: caller.email,
+      path,
+      model: entry.model === null ? null : entry.model.slice(0, modelMaxLength),
+      upstream: entry.upstream,
+      upstream_request_id: entry.upstreamRequestId,
+      upstream_cloud_request_id: entry.upstreamCloudRequestId,
+      status,
+      ms: Math.round(clock.elapsed() - startedAt),
+      load_test: entry.loadTest ? true : undefined,
+      ttfb_ms: firstByteAt === null ? undefined : Math.round(firstByteAt - startedAt),
+      outcome,
+      ...figures,
+    })
+
+  const entry: InferenceEntry = {
+    model: null,
+    upstream: null,
+    upstreamRequestId: null,
+    upstreamCloudRequestId: null,
+    loadTest: false,
+    tap: (status, finish) => ({
+      name: 'audit',
+      chunk() {
+        firstByteAt ??= clock.elapsed()
+      },
+      settle(ended) {
+        const { outcome, figures } = finish(ended)
+        write(status, outcome, figures)
+      },
+    }),
+    end: write,
+  }
+  return entry
+}

@@ -58,15 +58,18 @@ export interface PostgresServer {
   /** Settles when the server has ended, for whatever reason. */
   readonly exited: Promise<void>
   /** Open transactions are rolled back, the data is written; safe to call twice. */
-  stop(): Promise<void>
+  readonly stop: () => Promise<void>
 }
 
 /** A cold first start on a busy two-core machine took 6 s; past this something is wrong. */
 const startTimeoutMs = 60_000
 /** A fast shutdown writes a checkpoint; the next, harsher signal follows after this. */
 const stopPatienceMs = 10_000
-/** How long the server of a killed predecessor may take to go away. */
-const predecessorPatienceMs = 10_000
+/** How long the server of a killed predecessor may take to go away: it writes a checkpoint. */
+const predecessorPatienceMs = 30_000
+/** How long it may take to notice; the shell tells it at once. */
+const orphanPatienceMs = 2000
+const lockPollMs = 50
 /** Somebody may take the free port between our look and the server's bind. */
 const portAttempts = 5
 /** Enough of the server's last words to explain a failed start. */
@@ -82,6 +85,10 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
   const binaries = await prepareBinaries(major, account)
   await mkdir(options.dataDir, { recursive: true })
   const folder = await realpath(options.dataDir)
+  if (major === 11 && !(await canReach(folder, account))) {
+    // It leaves its working folder to look for its own files, and cannot come back.
+    throw new Error(`PostgreSQL 11 runs as another account, which cannot reach ${folder}.`)
+  }
   const cluster = join(folder, `cluster-${major}`)
   const password = await ensureCluster({ folder, cluster, binaries, account, options })
   if (options.tls !== undefined) await writeTls(cluster, options.tls, account)
@@ -275,21 +282,26 @@ function supervise(
  */
 async function settleLock(cluster: string): Promise<void> {
   const lockFile = join(cluster, 'postmaster.pid')
-  for (let waitedMs = 0; waitedMs < predecessorPatienceMs; waitedMs += 100) {
-    const pid = Number.parseInt(await readFile(lockFile, 'utf8').catch(() => ''), 10)
+  let readyForMs = 0
+  for (let waitedMs = 0; ; waitedMs += lockPollMs) {
+    const lock = await readFile(lockFile, 'utf8').catch(() => '')
+    const pid = Number.parseInt(lock, 10)
     if (Number.isNaN(pid)) return
     const workingFolder = await readlink(`/proc/${pid}/cwd`).catch(() => undefined)
     if (workingFolder !== cluster) {
       await rm(lockFile, { force: true })
       return
     }
-    await delay(100)
+    // The eighth line says what the server is about; one that stays ready is no orphan.
+    readyForMs = /^ready/m.test(lock) ? readyForMs + lockPollMs : 0
+    if (readyForMs > orphanPatienceMs || waitedMs > predecessorPatienceMs) {
+      throw new Error(
+        `Another PostgreSQL server (process ${pid}) works in ${cluster}. ` +
+          'Stop what started it, or choose another data folder.',
+      )
+    }
+    await delay(lockPollMs)
   }
-  const pid = Number.parseInt(await readFile(lockFile, 'utf8').catch(() => ''), 10)
-  throw new Error(
-    `Another PostgreSQL server (process ${pid}) works in ${cluster}. ` +
-      'Stop what started it, or choose another data folder.',
-  )
 }
 
 /**

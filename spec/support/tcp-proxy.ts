@@ -1,0 +1,100 @@
+/**
+ * A TCP relay between the code under test and a server, which can refuse, fall silent or cut:
+ * outages without touching the server.
+ */
+import { once } from 'node:events'
+import { connect, createServer, type Socket } from 'node:net'
+import type { Scope } from './database.ts'
+
+export interface TcpProxy {
+  readonly port: number
+  /** `url` with this relay in the place of its host and port. */
+  through(url: string): string
+  /** Back to normal; bytes held back by `hang` are delivered. */
+  forward(): Promise<void>
+  /** Connections are accepted and stay open, but no byte moves in either direction. */
+  hang(): void
+  /** The port is closed and so is every connection. */
+  refuse(): Promise<void>
+  /** Resets every open connection; new ones work. */
+  cut(): void
+  readonly connections: number
+}
+
+export async function startTcpProxy(
+  scope: Scope,
+  target: { host: string; port: number },
+): Promise<TcpProxy> {
+  const pairs = new Set<{ client: Socket; server: Socket }>()
+  let silent = false
+  const relay = (from: Socket, to: Socket): void => {
+    // Not pipe(): a paused source must stay paused until `forward`.
+    from.on('data', (bytes) => to.write(bytes))
+    from.on('end', () => to.end())
+    if (silent) from.pause()
+  }
+  const listener = createServer((client) => {
+    const server = connect(target)
+    const pair = { client, server }
+    pairs.add(pair)
+    const close = (): void => {
+      pairs.delete(pair)
+      client.destroy()
+      server.destroy()
+    }
+    for (const socket of [client, server]) socket.on('error', close).on('close', close)
+    relay(client, server)
+    relay(server, client)
+  })
+  const open = async (port: number): Promise<void> => {
+    listener.listen(port, '127.0.0.1')
+    await once(listener, 'listening')
+  }
+  const cut = (): void => {
+    for (const { client, server } of pairs) {
+      client.resetAndDestroy()
+      server.destroy()
+    }
+  }
+  const refuse = async (): Promise<void> => {
+    cut()
+    if (!listener.listening) return
+    const closed = once(listener, 'close')
+    listener.close()
+    await closed
+  }
+  await open(0)
+  const address = listener.address()
+  if (address === null || typeof address === 'string') throw new Error('no port')
+  const { port } = address
+  scope.after(refuse)
+  return {
+    port,
+    through(text) {
+      const url = new URL(text)
+      url.hostname = '127.0.0.1'
+      url.port = String(port)
+      return url.href
+    },
+    async forward() {
+      silent = false
+      for (const { client, server } of pairs) {
+        client.resume()
+        server.resume()
+      }
+      if (!listener.listening) await open(port)
+    },
+    hang() {
+      silent = true
+      for (const { client, server } of pairs) {
+        client.pause()
+        server.pause()
+      }
+    },
+    refuse,
+    cut,
+    get connections() {
+      return pairs.size
+    },
+  }
+}

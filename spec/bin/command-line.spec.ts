@@ -1,0 +1,43 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { parseCommandLine } from '../../bin/command-line.ts'
+
+function mistakeOf(...args: string[]): string {
+  const command = parseCommandLine(args)
+  assert.equal(command.kind, 'mistake')
+  return command.kind === 'mistake' ? command.message : ''
+}
+
+test('command line: serving and checking take the file in either form', () => {
+  assert.deepEqual(parseCommandLine([]), { kind: 'serve', config: undefined })
+  assert.deepEqual(parseCommandLine(['--config', 'a.yaml']), { kind: 'serve', config: 'a.yaml' })
+  assert.deepEqual(parseCommandLine(['--config=a.yaml']), { kind: 'serve', config: 'a.yaml' })
+  assert.deepEqual(parseCommandLine(['check', '--config', 'a.yaml']), {
+    kind: 'check',
+    config: 'a.yaml',
+  })
+  assert.deepEqual(parseCommandLine(['--config', 'a.yaml', 'check']), {
+    kind: 'check',
+    config: 'a.yaml',
+  })
+})
+
+test('command line: help and version win over everything else', () => {
+  assert.deepEqual(parseCommandLine(['--bogus', '--help']), { kind: 'help' })
+  assert.deepEqual(parseCommandLine(['check', '--version']), { kind: 'version' })
+})
+
+test('command line: an unknown option is named with the nearest one', () => {
+  assert.match(mistakeOf('--confg', 'a.yaml'), /unknown option '--confg'; did you mean --config\?/)
+  assert.match(mistakeOf('-x'), /unknown option '-x'\n/)
+})
+
+test('command line: --config without a path is a mistake', () => {
+  assert.match(mistakeOf('--config'), /needs the path of a file/)
+  assert.match(mistakeOf('--config='), /needs the path of a file/)
+})
+
+test('command line: unknown commands and further arguments are mistakes', () => {
+  assert.match(mistakeOf('chek'), /unknown command 'chek'; did you mean check\?/)
+  assert.match(mistakeOf('check', 'extra'), /unexpected argument 'extra'/)
+})

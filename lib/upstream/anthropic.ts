@@ -8,16 +8,10 @@ import type { EgressResponse } from '../egress/egress.ts'
 import type { HeaderList } from '../http/exchange.ts'
 import type { Caller } from '../kernel/caller.ts'
 import { compatibilityVersion } from '../kernel/compatibility.ts'
-import type { Answer, Ask, AttemptResult, ProviderDeps, Upstream } from './upstream.ts'
+import type { ProviderConfig } from './config.ts'
+import type { Answer, Ask, AttemptResult, ProviderDeps, Unserved, Upstream } from './upstream.ts'
 
-export interface AnthropicConfig {
-  readonly provider: 'anthropic'
-  readonly name: string
-  readonly base_url?: string | undefined
-  readonly auth: { readonly api_key: string } | { readonly oauth_token: string }
-  readonly headers?: Readonly<Record<string, string>> | undefined
-  readonly forward_user_identity?: boolean | undefined
-}
+type Config = ProviderConfig<'anthropic'>
 
 const defaultBaseUrl = 'https://api.anthropic.com'
 
@@ -64,11 +58,13 @@ const keptBack: ReadonlySet<string> = new Set([
 ])
 const keptBackPrefix = 'anthropic-ratelimit-'
 
-export function createAnthropic(deps: ProviderDeps, config: AnthropicConfig): Upstream {
+export function createAnthropic(deps: ProviderDeps, config: Config): Upstream | Unserved {
+  const credential = credentialOf(config)
+  if (credential === null) return { unserved: 'auth with workload identity federation' }
   const { egress, upstream_ttfb_ms } = deps
   const base = new URL(config.base_url ?? defaultBaseUrl)
   const prefix = base.pathname.replace(/\/$/, '')
-  const headersFor = createRequestHeaders(config)
+  const headersFor = createRequestHeaders(config, credential)
 
   const send = async (ask: Ask, model: string): Promise<AttemptResult> => {
     try {
@@ -93,16 +89,31 @@ export function createAnthropic(deps: ProviderDeps, config: AnthropicConfig): Up
 
 /** The client's bytes; spliced only when this provider spells the model another way. */
 function bodyFor(ask: Ask, model: string): Uint8Array {
-  if (model !== ask.model) throw new Error('model translation is not available yet')
-  return ask.body.bytes
+  if (model === ask.model) return ask.body.bytes
+  return ask.body.edit([{ kind: 'set', key: 'model', value: model }])
 }
 
-function createRequestHeaders(config: AnthropicConfig): (ask: Ask) => string[] {
-  const own = Object.entries(config.headers ?? {}).flat()
-  const ownNames = new Set(Object.keys(config.headers ?? {}).map((name) => name.toLowerCase()))
-  const bearer = 'oauth_token' in config.auth
-  if ('oauth_token' in config.auth) own.push('authorization', `Bearer ${config.auth.oauth_token}`)
-  else own.push('x-api-key', config.auth.api_key)
+interface Credential {
+  readonly header: readonly [name: string, value: string]
+  /** Bearers need a beta of their own beside the client's. */
+  readonly bearer: boolean
+}
+
+function credentialOf({ auth }: Config): Credential | null {
+  if ('api_key' in auth) return { header: ['x-api-key', auth.api_key], bearer: false }
+  if ('oauth_token' in auth) {
+    return { header: ['authorization', `Bearer ${auth.oauth_token}`], bearer: true }
+  }
+  return null
+}
+
+function createRequestHeaders(
+  config: Config,
+  { header, bearer }: Credential,
+): (ask: Ask) => string[] {
+  const own = Object.entries(config.headers).flat()
+  const ownNames = new Set(Object.keys(config.headers).map((name) => name.toLowerCase()))
+  own.push(...header)
 
   return ({ headers, caller }) => {
     const list = own.slice()
@@ -121,7 +132,7 @@ function createRequestHeaders(config: AnthropicConfig): (ask: Ask) => string[] {
       const value = headers[name]
       if (typeof value === 'string') list.push(name, value)
     }
-    if (config.forward_user_identity === true) pushIdentity(list, caller)
+    if (config.forward_user_identity) pushIdentity(list, caller)
     return list
   }
 }
@@ -142,12 +153,11 @@ function headerSafe(text: string): string {
   return text.toWellFormed().replaceAll(/[^\u0020-\u007E]/gu, encodeURIComponent)
 }
 
-function toAnswer(config: AnthropicConfig, { caller }: Ask, response: EgressResponse): Answer {
+function toAnswer(config: Config, { caller }: Ask, response: EgressResponse): Answer {
   const { status, statusText } = response
   const { passed, requestId, cloudRequestId } = sortHeaders(response.headers)
   // The user's own limit at a gateway behind us: another upstream would let them past it.
-  const final =
-    status === 429 && config.forward_user_identity === true && caller.email !== undefined
+  const final = status === 429 && config.forward_user_identity && caller.email !== undefined
   return {
     upstream: config.name,
     status,

@@ -1,44 +1,59 @@
 /**
  * Every provider there is, by the name the configuration gives it. The composition root makes the
- * upstreams here; a new provider is its own file and one line of this table.
+ * upstreams here; a new provider is its own file and one line of `create`.
  */
 import type { Egress } from '../egress/egress.ts'
 import type { Clock } from '../kernel/clock.ts'
-import { createAnthropic, type AnthropicConfig } from './anthropic.ts'
-import type { CannedReply } from './canned-reply.ts'
+import { createAnthropic } from './anthropic.ts'
+import type { LoadTestConfig, RoutingExtensions, UpstreamConfig } from './config.ts'
 import { createDiscardingEgress, createLoadTestUpstream } from './load-test.ts'
-import type { ProviderDeps, Upstream } from './upstream.ts'
+import type { ProviderDeps, Unserved, Upstream } from './upstream.ts'
 
-/** One entry of `upstreams`. */
-export type UpstreamConfig = AnthropicConfig & {
-  readonly timeouts?: { readonly upstream_ttfb_ms?: number | undefined } | undefined
+function create(deps: ProviderDeps, config: UpstreamConfig): Upstream | Unserved {
+  switch (config.provider) {
+    case 'anthropic':
+      return createAnthropic(deps, config)
+    case 'bedrock':
+    case 'mantle':
+    case 'anthropicAws':
+    case 'anthropicGoogleCloud':
+    case 'vertex':
+    case 'foundry':
+      return { unserved: `provider ${config.provider}` }
+  }
 }
-
-const providers = {
-  anthropic: createAnthropic,
-} satisfies Record<string, (deps: ProviderDeps, config: UpstreamConfig) => Upstream>
 
 export interface UpstreamsConfig {
   readonly upstreams: readonly UpstreamConfig[]
-  readonly upstream_ttfb_ms: number
-  /** Present while load is tested: nothing then reaches a provider. */
-  readonly load_test_mode?: CannedReply | undefined
+  readonly timeouts: { readonly upstream_ttfb_ms: number }
+  /** While enabled nothing reaches a provider. */
+  readonly load_test_mode?: LoadTestConfig | undefined
+  readonly extensions?: Pick<RoutingExtensions, 'upstreams'> | undefined
 }
 
-/** The configured upstreams, in their order. Sends nothing and checks no credential. */
-export function createUpstreams(
-  egress: Egress,
-  clock: Clock,
-  { upstreams, upstream_ttfb_ms, load_test_mode }: UpstreamsConfig,
-): Upstream[] {
-  return upstreams.map((config) => {
+export interface Upstreams {
+  /** In the configured order. */
+  readonly served: readonly Upstream[]
+  /** Entries that pass the check but have no code behind them yet. */
+  readonly unserved: readonly { readonly name: string; readonly what: string }[]
+}
+
+/** Makes the configured upstreams. Sends nothing and checks no credential. */
+export function createUpstreams(egress: Egress, clock: Clock, config: UpstreamsConfig): Upstreams {
+  const canned = config.load_test_mode?.enabled === true ? config.load_test_mode : null
+  const served: Upstream[] = []
+  const unserved: { name: string; what: string }[] = []
+  for (const entry of config.upstreams) {
     const deps: ProviderDeps = {
-      egress: load_test_mode === undefined ? egress : createDiscardingEgress(),
-      upstream_ttfb_ms: config.timeouts?.upstream_ttfb_ms ?? upstream_ttfb_ms,
+      egress: canned === null ? egress : createDiscardingEgress(),
+      upstream_ttfb_ms:
+        config.extensions?.upstreams[entry.name]?.upstream_ttfb_ms ??
+        entry.timeouts.upstream_ttfb_ms ??
+        config.timeouts.upstream_ttfb_ms,
     }
-    const upstream = providers[config.provider](deps, config)
-    return load_test_mode === undefined
-      ? upstream
-      : createLoadTestUpstream(upstream, clock, load_test_mode)
-  })
+    const made = create(deps, entry)
+    if ('unserved' in made) unserved.push({ name: entry.name, what: made.unserved })
+    else served.push(canned === null ? made : createLoadTestUpstream(made, clock, canned))
+  }
+  return { served, unserved }
 }

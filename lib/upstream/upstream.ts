@@ -67,3 +67,8 @@ export interface ProviderDeps {
   /** Until a response head, milliseconds. */
   readonly upstream_ttfb_ms: number
 }
+
+/** What a provider file answers to a configuration it has no code for: which part that is. */
+export interface Unserved {
+  readonly unserved: string
+}

@@ -6,10 +6,26 @@ import type { Egress } from '../egress/egress.ts'
 import type { Exchange, Handler } from '../http/exchange.ts'
 import type { Caller } from '../kernel/caller.ts'
 import type { Clock } from '../kernel/clock.ts'
-import { fail } from '../kernel/errors.ts'
 import type { Audit, Log } from '../kernel/log.ts'
 import type { Kv, RateLimit } from '../store/store.ts'
+import { createAuthenticate } from './authenticate.ts'
+import { createBrowserCookie } from './browser-cookie.ts'
+import { createCallback } from './callback.ts'
+import { createDeviceAuthorization } from './device-authorization.ts'
+import { createDeviceForms } from './device-form.ts'
+import { createDevicePage } from './device-page.ts'
+import { createDiscoveryDocument } from './discovery-document.ts'
+import { createGrants } from './grant.ts'
 import type { IdentityOptions } from './options.ts'
+import { createOriginOf } from './origin.ts'
+import type { Parts } from './parts.ts'
+import { createProvider } from './provider.ts'
+import { createSeal } from './seal.ts'
+import { createSessionKeys } from './session-key.ts'
+import { createSessions } from './session.ts'
+import { createStates } from './state.ts'
+import { createStoreBudget } from './store-budget.ts'
+import { createTokenEndpoint } from './token.ts'
 
 export interface IdentityDeps {
   readonly kv: Kv
@@ -41,23 +57,39 @@ export interface Identity {
   readonly handlers: IdentityHandlers
   /** Loads the provider's metadata; boot waits for it and fails with it. */
   ready(): Promise<void>
-  close(): void
 }
 
-export function createIdentity(_options: IdentityOptions, _deps: IdentityDeps): Identity {
-  const unbuilt: Handler = () => fail('http/not-found')
+export function createIdentity(options: IdentityOptions, deps: IdentityDeps): Identity {
+  const { kv, rateLimit, clock, log, audit } = deps
+  const keys = createSessionKeys(options.session.jwt_secret)
+  const sessions = createSessions({ ...options, ...options.session }, keys, clock)
+  const secure = options.public_url?.startsWith('https:') ?? options.tls
+  const parts: Parts = {
+    options,
+    provider: createProvider(options.oidc, deps),
+    sessions,
+    grants: createGrants(kv, createSeal(keys, 'device grant'), clock),
+    states: createStates(createSeal(keys, 'sign-in state'), options.oidc.use_pkce, clock),
+    cookie: createBrowserCookie(secure),
+    originOf: createOriginOf(options.public_url, options.tls),
+    rateLimit,
+    budget: createStoreBudget(clock),
+    clock,
+    log,
+    audit,
+  }
+  const forms = createDeviceForms(parts)
   return {
-    authenticate: () => fail('session/invalid-token'),
+    authenticate: createAuthenticate(sessions, audit),
     handlers: {
-      discovery: unbuilt,
-      deviceAuthorization: unbuilt,
-      token: unbuilt,
-      devicePage: unbuilt,
-      deviceSubmit: unbuilt,
-      deviceDeny: unbuilt,
-      callback: unbuilt,
+      discovery: createDiscoveryDocument(parts.originOf),
+      deviceAuthorization: createDeviceAuthorization(parts),
+      token: createTokenEndpoint(parts),
+      devicePage: createDevicePage(parts),
+      deviceSubmit: forms.submit,
+      deviceDeny: forms.deny,
+      callback: createCallback(parts),
     },
-    ready: () => Promise.resolve(),
-    close: () => {},
+    ready: () => parts.provider.ready(),
   }
 }

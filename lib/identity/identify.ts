@@ -1,0 +1,120 @@
+/**
+ * From verified claims to a person who may sign in: reads the configured claims, asks userinfo
+ * where that is allowed, and puts the person through every gate. The same at sign-in and refresh.
+ */
+import type { Egress } from '../egress/egress.ts'
+import type { Clock } from '../kernel/clock.ts'
+import type { Log } from '../kernel/log.ts'
+import { overflownClaim, readEmail, readGroups, readSubject } from './claims.ts'
+import type { Conversation } from './conversation.ts'
+import { checkGates, checkVerified } from './gates.ts'
+import { asString, type JsonObject } from './json-object.ts'
+import type { OidcOptions } from './options.ts'
+import { refuse, succeed, type Outcome } from './outcome.ts'
+import type { Person } from './session.ts'
+import { askUserinfo } from './userinfo.ts'
+
+/** `idClaims` is null when a refresh brought no id_token: then userinfo is all there is. */
+export type Identify = (
+  idClaims: JsonObject | null,
+  access_token: string | undefined,
+  talk: Conversation,
+) => Promise<Outcome<Person>>
+
+export interface IdentifyDeps {
+  readonly egress: Pick<Egress, 'fetch'>
+  readonly clock: Clock
+  readonly log: Log
+}
+
+export function createIdentify(oidc: OidcOptions, deps: IdentifyDeps): Identify {
+  const warnOfOverflow = createOverflowWarning(oidc, deps.log, deps.clock)
+
+  /** Userinfo for what the id_token lacks; null when nothing is, or when it may not be asked. */
+  const fillUp = async (
+    claims: JsonObject,
+    access_token: string | undefined,
+    talk: Conversation,
+  ): Promise<Outcome<JsonObject | null>> => {
+    const complete = readEmail(claims, oidc) !== undefined && readGroups(claims, oidc) !== undefined
+    return complete || !oidc.userinfo_fallback
+      ? succeed(null)
+      : askUserinfo(deps.egress.fetch, access_token, asString(claims['sub']), talk)
+  }
+
+  return async (idClaims, access_token, talk) => {
+    talk.step = idClaims === null ? 'userinfo_no_id_token' : 'claims'
+    const main =
+      idClaims === null
+        ? await askUserinfo(deps.egress.fetch, access_token, undefined, talk)
+        : succeed(idClaims)
+    if (!main.ok) return main
+    const extra = idClaims === null ? succeed(null) : await fillUp(idClaims, access_token, talk)
+    if (!extra.ok) return extra
+    logClaimNames(deps.log, talk.requestId, idClaims, idClaims === null ? main.value : extra.value)
+    warnOfOverflow(main.value)
+
+    talk.step = 'claims'
+    const source = idClaims === null ? 'userinfo' : 'id_token'
+    const person = readPerson(main.value, extra.value ?? {}, source, oidc)
+    if (!person.ok) return person
+    const closed = checkGates(person.value, oidc)
+    return closed === null ? person : refuse('claims', closed)
+  }
+}
+
+/** Of `extra` only address and groups are taken, and only where `claims` has none. */
+function readPerson(
+  claims: JsonObject,
+  extra: JsonObject,
+  source: 'id_token' | 'userinfo',
+  oidc: OidcOptions,
+): Outcome<Person> {
+  const own = readEmail(claims, oidc)
+  const email = own ?? readEmail(extra, oidc)
+  const unverified =
+    checkVerified(claims, source) ?? (own === email ? null : checkVerified(extra, 'userinfo'))
+  if (unverified !== null) return refuse('claims', unverified)
+  const sub = readSubject(claims, oidc)
+  if (sub === null) {
+    const claim = oidc.user_id_claim ?? 'sub'
+    return refuse(
+      'claims',
+      `oidc.user_id_claim names ${claim}, which the ${source} does not carry as a non-empty string`,
+    )
+  }
+  const groups = readGroups(claims, oidc) ?? readGroups(extra, oidc)
+  return succeed({ sub, email, name: asString(claims['name']), groups })
+}
+
+/** Names only: a value may be anybody's business. */
+function logClaimNames(
+  log: Log,
+  requestId: string,
+  idClaims: JsonObject | null,
+  userinfo: JsonObject | null,
+): void {
+  if (!log.debugs) return
+  const names = (claims: JsonObject): string => Object.keys(claims).toSorted().join(',')
+  const tail = userinfo === null ? '' : `; userinfo claim names: ${names(userinfo)}`
+  log.debug(`oidc id_token claim names request_id=${requestId}: ${names(idClaims ?? {})}${tail}`)
+}
+
+/** Once an hour is often enough for a setting only the provider's administrator can change. */
+const warnEveryMs = 60 * 60 * 1000
+
+function createOverflowWarning(
+  oidc: OidcOptions,
+  log: Log,
+  clock: Clock,
+): (claims: JsonObject) => void {
+  let quietUntil = 0
+  return (claims) => {
+    const claim = overflownClaim(claims, oidc)
+    if (claim === null || readGroups(claims, oidc) !== undefined || clock.now() < quietUntil) return
+    quietUntil = clock.now() + warnEveryMs
+    log.warn(
+      `oidc: the identity provider left the claim "${claim}" out of a token because the person is in too many groups (_claim_names); such people sign in without groups. Have it send only the groups assigned to the application, or use application roles with oidc.groups_claim`,
+    )
+  }
+}

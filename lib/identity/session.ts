@@ -1,0 +1,138 @@
+/**
+ * Session tokens: minted after a sign-in or refresh, verified on every request. Stateless HS256
+ * JWTs that any replica with the secret accepts. A bounded cache stands in front of the
+ * signature check, because WebCrypto costs a hundred times the rest of a request's check.
+ */
+import { SignJWT, jwtVerify } from 'jose'
+import { createCache } from '../kernel/cache.ts'
+import type { Caller } from '../kernel/caller.ts'
+import type { Clock } from '../kernel/clock.ts'
+import { asString, asStrings, parseObject, type JsonObject } from './json-object.ts'
+import type { SessionOptions } from './options.ts'
+import type { SessionKey } from './session-key.ts'
+
+/** What the provider said of a person, once all gates are passed. */
+export interface Person {
+  readonly sub: string
+  readonly email?: string | undefined
+  readonly name?: string | undefined
+  readonly groups?: readonly string[] | undefined
+}
+
+export interface Minted {
+  readonly token: string
+  readonly expiresInSeconds: number
+}
+
+export interface Sessions {
+  mint(person: Person): Promise<Minted>
+  /** By the whole `Authorization` header, without a signature check; undefined when unknown. */
+  recall(authorization: string): Caller | undefined
+  /** Checks an `Authorization` header and remembers it; null when it is no valid session. */
+  verify(authorization: string): Promise<Caller | null>
+}
+
+const audience = 'claude-gateway'
+
+/** A few minutes of a large company's callers; at about 600 bytes each some 5 MB when full. */
+const cachedMax = 8192
+
+/** Longer tokens (hundreds of groups) are verified each time, so that the cache stays small. */
+const cachedLengthMax = 4096
+
+/**
+ * `Bearer`, one space, three strict base64url parts. The scheme is case-sensitive and nothing may
+ * stand around the token: what other servers tolerate would let one token be written many ways.
+ */
+const bearerForm = /^Bearer ([\w-]+\.[\w-]+\.[\w-]+)$/
+
+export interface SessionSettings extends SessionOptions {
+  readonly public_url?: string | undefined
+  readonly billing_group_tag?: string | undefined
+}
+
+export function createSessions(
+  settings: SessionSettings,
+  keys: readonly SessionKey[],
+  clock: Clock,
+): Sessions {
+  const { public_url: issuer, billing_group_tag } = settings
+  const expiresInSeconds = Math.round(settings.ttl_hours * 3600)
+  const remembered = createCache<string, Caller>(cachedMax, clock)
+  const [current] = keys
+  if (current === undefined) throw new Error('sessions need at least one key')
+
+  return {
+    async mint({ sub, email, name, groups }) {
+      const now = Math.floor(clock.now() / 1000)
+      // The order is the wire's: JSON keeps it.
+      const token = await new SignJWT({
+        sub,
+        ...(email === undefined ? {} : { email }),
+        ...(name === undefined ? {} : { name }),
+        ...(groups === undefined ? {} : { groups: [...groups] }),
+        ...(billing_group_tag === undefined ? {} : { billing_group_tag }),
+        aud: audience,
+        iat: now,
+        exp: now + expiresInSeconds,
+        ...(issuer === undefined ? {} : { iss: issuer }),
+      })
+        .setProtectedHeader({ alg: 'HS256', typ: 'JWT', kid: current.kid })
+        .sign(current.signing)
+      return { token, expiresInSeconds }
+    },
+    recall: (authorization) => remembered.get(authorization),
+    async verify(authorization) {
+      const token = bearerForm.exec(authorization)?.[1]
+      if (token === undefined) return null
+      const payload = await verifyWith(candidates(token, keys), token, issuer, clock)
+      const caller = payload === null ? null : readCaller(payload)
+      if (caller !== null && authorization.length <= cachedLengthMax) {
+        remembered.set(authorization, caller, caller.expiresAt * 1000)
+      }
+      return caller
+    },
+  }
+}
+
+/** A known `kid` names its key, an unknown one none; without `kid` every key is tried. */
+function candidates(token: string, keys: readonly SessionKey[]): readonly SessionKey[] {
+  const header = parseObject(Buffer.from(token.split('.', 1).join(), 'base64url').toString())
+  if (header === null) return []
+  return header['kid'] === undefined ? keys : keys.filter(({ kid }) => kid === header['kid'])
+}
+
+async function verifyWith(
+  keys: readonly SessionKey[],
+  token: string,
+  issuer: string | undefined,
+  clock: Clock,
+): Promise<JsonObject | null> {
+  for (const key of keys) {
+    try {
+      const { payload } = await jwtVerify(token, key.signing, {
+        algorithms: ['HS256'],
+        audience,
+        ...(issuer === undefined ? {} : { issuer }),
+        requiredClaims: ['exp', 'sub'],
+        currentDate: new Date(clock.now()),
+      })
+      return payload
+    } catch {
+      // Not this key, or not valid at all: the answer is the same 401 either way.
+    }
+  }
+  return null
+}
+
+function readCaller(payload: JsonObject): Caller | null {
+  const { sub, email, name, groups, exp } = payload
+  if (typeof sub !== 'string' || sub === '' || typeof exp !== 'number') return null
+  return {
+    sub,
+    email: asString(email),
+    name: asString(name),
+    groups: asStrings(groups) ?? [],
+    expiresAt: exp,
+  }
+}

@@ -1,0 +1,242 @@
+/**
+ * Finds the events of a server-sent event stream (WHATWG HTML, section 9.2) as its bytes pass by,
+ * for readers that look at few of them: the meter, and whoever must end a broken stream well.
+ * It does no IO and never changes, delays or keeps the bytes; an event nobody wants is neither
+ * decoded nor copied, only measured. It must not throw for anything an upstream sends.
+ */
+import { isAscii } from 'node:buffer'
+import { createBoundedBytes, type BoundedBytes } from './bounded-bytes.ts'
+
+export interface SseListener {
+  /**
+   * Whether the data of an event is to be kept; asked at its first data line. The type is empty
+   * when no `event` line came before.
+   */
+  wants(type: string): boolean
+  /**
+   * One event, at its blank line. `data` is null when it was not wanted or grew above 256 KiB,
+   * and is valid only during the call. `chars` is the length of the data in UTF-16 units.
+   */
+  event(type: string, data: Uint8Array | null, chars: number): void
+}
+
+export interface SseScanner {
+  push(chunk: Uint8Array): void
+  /** True at the start and after each blank line: another event may be written here. */
+  readonly atBoundary: boolean
+  /** What closes a half event so that another can follow: line feeds, or nothing at a boundary. */
+  closing(): '' | '\n' | '\n\n'
+}
+
+/**
+ * Most data kept of one event. Events that carry usage are a few KiB; an upstream that sends more
+ * is broken or hostile, and thousands of streams may each hold as much.
+ */
+const dataMaxBytes = 256 * 1024
+
+/** Enough for any usage event, so that the memory is taken once per stream. */
+const dataInitialBytes = 2048
+
+/** Longest type told apart; those of the Messages API have at most 19 letters. */
+const typeMaxBytes = 64
+
+const lineFeed = 0x0a
+const carriageReturn = 0x0d
+const joint = Uint8Array.of(lineFeed)
+const byteOrderMark = Uint8Array.of(0xef, 0xbb, 0xbf)
+
+interface State {
+  readonly listener: SseListener
+  readonly kept: BoundedBytes
+  /**
+   * Where in its line the next byte stands: in the field name, behind the colon where one space
+   * is dropped, in the value of an event or data line, or in a line of no interest.
+   */
+  place: 'name' | 'space' | 'value' | 'rest'
+  /** What the name so far is a beginning of. */
+  field: 'event' | 'data' | null
+  nameLength: number
+  /** Bytes seen of a byte order mark, which may stand before the first line only. */
+  markLength: number
+  /** The last line ended in CR: an LF now belongs to it. */
+  afterCr: boolean
+  /** A field of the current event was seen. */
+  open: boolean
+  type: string
+  /** The type before it: most events are of the type of their predecessor. */
+  lastType: string
+  dataLines: number
+  keeps: boolean
+  chars: number
+}
+
+export function createSseScanner(listener: SseListener): SseScanner {
+  const state: State = {
+    listener,
+    kept: createBoundedBytes(dataInitialBytes, dataMaxBytes),
+    place: 'name',
+    field: null,
+    nameLength: 0,
+    markLength: 0,
+    afterCr: false,
+    open: false,
+    type: '',
+    lastType: '',
+    dataLines: 0,
+    keeps: false,
+    chars: 0,
+  }
+  const atLineStart = (): boolean => state.place === 'name' && state.nameLength === 0
+  return {
+    push: (chunk) => scan(state, asBuffer(chunk)),
+    get atBoundary() {
+      return atLineStart() && !state.open
+    },
+    closing() {
+      if (!state.open) return atLineStart() ? '' : '\n'
+      // Behind a CR the first line feed would only complete its line end.
+      return atLineStart() && !state.afterCr ? '\n' : '\n\n'
+    },
+  }
+}
+
+/** A Buffer over the same memory: its `indexOf` is the fast one. */
+function asBuffer(chunk: Uint8Array): Buffer {
+  if (Buffer.isBuffer(chunk)) return chunk
+  return Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
+}
+
+function scan(state: State, bytes: Buffer): void {
+  const ascii = isAscii(bytes)
+  // Hardly any upstream sends CR, so it is looked for once per chunk, not once per line.
+  let nextCr = bytes.indexOf(carriageReturn)
+  let at = 0
+  while (at < bytes.length) {
+    if (state.afterCr) {
+      state.afterCr = false
+      if (bytes[at] === lineFeed && ++at === bytes.length) return
+    }
+    if (state.place === 'name') at = readName(state, bytes, at)
+    if (at === bytes.length) return
+    if (state.place === 'space') {
+      if (bytes[at] === 0x20) at++
+      state.place = 'value'
+    }
+    let end = at
+    if (state.place !== 'name') {
+      end = bytes.indexOf(lineFeed, at)
+      if (end < 0) end = bytes.length
+      if (nextCr >= 0 && nextCr < at) nextCr = bytes.indexOf(carriageReturn, at)
+      if (nextCr >= 0 && nextCr < end) end = nextCr
+      if (state.place === 'value') readValue(state, bytes, at, end, ascii)
+      if (end === bytes.length) return
+    }
+    state.afterCr = bytes[end] === carriageReturn
+    at = end + 1
+    endLine(state)
+  }
+}
+
+/**
+ * Reads a field name up to and with its colon, up to the end of the line, or to the end of the
+ * chunk. A name that cannot become one of the two of interest is given up at once.
+ */
+function readName(state: State, bytes: Buffer, start: number): number {
+  for (let at = start; at < bytes.length; at++) {
+    const byte = bytes[at]
+    if (byte === lineFeed || byte === carriageReturn) return at
+    if (state.markLength < byteOrderMark.length) {
+      if (byte === byteOrderMark[state.markLength]) {
+        state.markLength++
+        continue
+      }
+      state.markLength = byteOrderMark.length
+    }
+    if (byte === 0x3a) {
+      // A line that starts with its colon is a comment, and no part of an event.
+      const known = state.field?.length === state.nameLength
+      if (known) startField(state)
+      state.place = known ? 'space' : 'rest'
+      return at + 1
+    }
+    if (state.nameLength === 0) {
+      state.open = true
+      state.field = byte === 0x64 ? 'data' : byte === 0x65 ? 'event' : null
+    } else if (state.field?.charCodeAt(state.nameLength) !== byte) {
+      state.field = null
+    }
+    state.nameLength++
+    if (state.field === null) {
+      state.place = 'rest'
+      return at + 1
+    }
+  }
+  return bytes.length
+}
+
+function startField(state: State): void {
+  if (state.field === 'event') {
+    state.type = ''
+    return
+  }
+  if (state.dataLines++ === 0) {
+    state.keeps = state.listener.wants(state.type)
+    state.kept.clear()
+    return
+  }
+  // Data lines are joined by a line feed.
+  state.chars++
+  if (state.keeps) state.kept.append(joint, 0, 1)
+}
+
+function readValue(state: State, bytes: Buffer, start: number, end: number, ascii: boolean): void {
+  if (state.field === 'data') {
+    state.chars += ascii ? end - start : countChars(bytes, start, end)
+    if (state.keeps) state.kept.append(bytes, start, end)
+  } else if (state.type === '' && isText(bytes, start, end, state.lastType)) {
+    state.type = state.lastType
+  } else {
+    const room = typeMaxBytes - state.type.length
+    state.type += bytes.toString('latin1', start, Math.min(end, start + room))
+  }
+}
+
+function endLine(state: State): void {
+  const { place, nameLength, field } = state
+  state.place = 'name'
+  state.nameLength = 0
+  state.markLength = byteOrderMark.length
+  if (place !== 'name') return
+  if (nameLength === 0) endEvent(state)
+  // A name without a colon is a field with an empty value.
+  else if (field?.length === nameLength) startField(state)
+}
+
+function endEvent(state: State): void {
+  const { type, chars, dataLines } = state
+  if (type !== '') state.lastType = type
+  state.type = ''
+  state.open = false
+  state.dataLines = 0
+  state.chars = 0
+  // Without a data line it is no event (same section, "dispatch the event").
+  if (dataLines > 0) state.listener.event(type, state.keeps ? state.kept.view() : null, chars)
+}
+
+function isText(bytes: Uint8Array, start: number, end: number, text: string): boolean {
+  if (end - start !== text.length) return false
+  for (let index = 0; index < text.length; index++) {
+    if (bytes[start + index] !== text.charCodeAt(index)) return false
+  }
+  return true
+}
+
+/** UTF-16 units of UTF-8 bytes: one per lead byte, two where it leads four; none for the others. */
+function countChars(bytes: Uint8Array, start: number, end: number): number {
+  let chars = 0
+  for (let at = start; at < end; at++) {
+    const byte = bytes[at] ?? 0
+    if ((byte & 0xc0) !== 0x80) chars += byte < 0xf0 ? 1 : 2
+  }
+  return chars
+}

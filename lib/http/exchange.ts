@@ -24,8 +24,11 @@ export interface Exchange {
   readonly signal: AbortSignal
   /** `clock.elapsed()` when the head was parsed, milliseconds. */
   readonly startedAt: number
-  /** The whole body, read once; at most `limits.max_request_bytes`. Throws `http/*` errors. */
-  readBody(): Promise<Uint8Array>
+  /**
+   * The whole body, read once; at most `bytesMax`, without it `limits.max_request_bytes`. Routes
+   * open to anybody name a small one. Throws `http/*` errors, or `ClientGone`.
+   */
+  readBody(bytesMax?: number): Promise<Uint8Array>
 }
 
 export type HeaderList = readonly (readonly [name: string, value: string])[]

@@ -1,0 +1,42 @@
+/**
+ * The order in which a request is checked before a handler sees it. The order is part of the
+ * protocol: it decides which refusal a client gets when several apply.
+ */
+import type { Caller } from '../kernel/caller.ts'
+import { fail } from '../kernel/errors.ts'
+import type { AccessControl } from './access-control.ts'
+import type { Exchange, Reply } from './exchange.ts'
+import type { Router } from './router.ts'
+import type { ServedExchange } from './served-exchange.ts'
+
+export interface EdgeParts {
+  readonly router: Router
+  readonly access: AccessControl
+  /** Says once that a client on a public address reached the gateway. */
+  readonly noticePublicClient: (exchange: ServedExchange) => void
+  /** Throws the refusal of a limit that the head of the request breaks. */
+  readonly checkLimits: (exchange: ServedExchange) => void
+  /** The caller of a valid session; throws `session/invalid-token`. */
+  readonly authenticate: (exchange: Exchange) => Promise<Caller> | Caller
+}
+
+export type Edge = (exchange: ServedExchange) => Promise<Reply>
+
+export function createEdge(parts: EdgeParts): Edge {
+  const { router, access, noticePublicClient, checkLimits, authenticate } = parts
+  return async (exchange) => {
+    noticePublicClient(exchange)
+    access.refuseDenied(exchange)
+    const route = router.find(exchange.method, exchange.path)
+    if (route?.access === 'health') return route.handle(exchange)
+    access.refuseNotAllowed(exchange)
+    checkLimits(exchange)
+    if (route?.access === 'open') return route.handle(exchange)
+    const admin = router.findAdmin(exchange.path)
+    if (admin !== undefined) return admin.handle(exchange)
+    const caller = await authenticate(exchange)
+    // Only a caller learns which paths exist: without a session every path is 401.
+    if (route === undefined) fail('http/not-found')
+    return route.handle(exchange, caller)
+  }
+}

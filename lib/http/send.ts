@@ -1,0 +1,203 @@
+/**
+ * Writes the body of a reply and runs its taps: one loop, one place where backpressure, a client
+ * that leaves and an upstream that breaks meet. A client sees the head at once, every chunk when
+ * it comes, and always knows a cut body from a whole one. What is buffered here is bounded by the
+ * socket's high-water mark, and every wait by the stall limit.
+ */
+import type { ServerResponse } from 'node:http'
+import { TLSSocket } from 'node:tls'
+import { ClientGone, DeadlineExceeded, ShuttingDown } from '../kernel/abort.ts'
+import type { Log } from '../kernel/log.ts'
+import { createTapRunner, type Outcome, type TapRunner } from '../stream/tap.ts'
+import { describeError } from './describe-error.ts'
+import type { Reply } from './exchange.ts'
+import type { Watchdog } from './watchdog.ts'
+
+/**
+ * A client that takes nothing for this long is gone, even if its connection looks alive: a closed
+ * laptop or a stopped terminal comes back within minutes or not at all.
+ */
+const stallMs = 300_000
+
+/** The other end, as `ServedExchange` knows it. */
+export interface Client {
+  readonly requestId: string
+  /** Why nobody waits for the reply any more; null while somebody does. */
+  readonly gone: Error | null
+  /** Called once when the client goes; belongs to whoever waits at the moment. */
+  onGone: ((reason: Error) => void) | null
+}
+
+export interface SendParts {
+  readonly log: Log
+  readonly watchdog: Watchdog
+}
+
+/** Sends `body` as the whole body after a head that is written but not out yet. Never rejects. */
+export async function sendWhole(
+  res: ServerResponse,
+  body: string | Uint8Array | null,
+  reply: Reply,
+  client: Client,
+  parts: SendParts,
+): Promise<void> {
+  const taps = reply.taps && createTapRunner(reply.taps, parts.log)
+  if (body !== null) taps?.chunk(typeof body === 'string' ? Buffer.from(body) : body)
+  await finish(res, body, client, parts)
+  taps?.settle(client.gone === null ? 'complete' : 'client-gone')
+}
+
+/** Streams `body` after a head that is written but not out yet. Never rejects. */
+export async function sendStream(
+  res: ServerResponse,
+  body: ReadableStream<Uint8Array>,
+  reply: Reply,
+  client: Client,
+  parts: SendParts,
+): Promise<void> {
+  const taps = createTapRunner(reply.taps ?? [], parts.log)
+  const broken = await pump(res, body, taps, client, parts)
+  if (broken === null) {
+    await finish(res, null, client, parts)
+    taps.settle(client.gone === null ? 'complete' : 'client-gone')
+  } else {
+    if (client.gone === null) await breakOff(res, broken, reply, client, parts)
+    taps.settle(outcomeOf(broken))
+  }
+}
+
+/** Gives up a body nobody will be sent, with why. */
+export function discard(body: ReadableStream<Uint8Array>, reason: unknown): void {
+  // A source that fails while being cancelled has nobody left to tell.
+  body.cancel(reason).catch(() => {})
+}
+
+/** Null when the body ended by itself, else why it did not; `client.gone` when that is why. */
+async function pump(
+  res: ServerResponse,
+  body: ReadableStream<Uint8Array>,
+  taps: TapRunner,
+  client: Client,
+  parts: SendParts,
+): Promise<unknown> {
+  const reader = body.getReader()
+  let wake: (() => void) | null = null
+  const giveUp = (reason: unknown): void => {
+    wake?.()
+    // A source that fails while being cancelled has nobody left to tell.
+    reader.cancel(reason).catch(() => {})
+  }
+  client.onGone = giveUp
+  if (client.gone !== null) giveUp(client.gone)
+  // Bytes that are there already leave in one write with the head, which waits for no others.
+  let flushing: NodeJS.Immediate | null = setImmediate(() => {
+    flushing = null
+    if (client.gone === null) res.flushHeaders()
+  })
+  try {
+    for (;;) {
+      const { done, value } = await reader.read()
+      if (client.gone !== null) return client.gone
+      if (done) return null
+      if (value.length === 0) continue
+      taps.chunk(value)
+      if (flushing !== null) {
+        clearImmediate(flushing)
+        flushing = null
+      }
+      if (res.write(value)) continue
+      await new Promise<void>((resolve) => {
+        wake = waitForDrain(res, resolve, parts.watchdog)
+      })
+      wake = null
+    }
+  } catch (error) {
+    giveUp(error)
+    return client.gone ?? error
+  } finally {
+    client.onGone = null
+    if (flushing !== null) clearImmediate(flushing)
+  }
+}
+
+/** Calls `resume` once, on drain or when the returned function is called; bounded by a stall. */
+function waitForDrain(res: ServerResponse, resume: () => void, watchdog: Watchdog): () => void {
+  const over = (): void => {
+    watchdog.stop(wait)
+    res.off('drain', over)
+    resume()
+  }
+  const wait = watchdog.start(stallMs, () => res.destroy())
+  res.on('drain', over)
+  return over
+}
+
+/** Ends the reply with `last`; resolves when all of it is with the system, or the client gone. */
+function finish(
+  res: ServerResponse,
+  last: string | Uint8Array | null,
+  client: Client,
+  { watchdog }: SendParts,
+): Promise<void> {
+  if (client.gone !== null) return Promise.resolve()
+  return new Promise((resolve) => {
+    const wait = watchdog.start(stallMs, () => res.destroy())
+    const over = (): void => {
+      watchdog.stop(wait)
+      client.onGone = null
+      resolve()
+    }
+    client.onGone = over
+    if (last === null) res.end(over)
+    else res.end(last, over)
+  })
+}
+
+/** A body that broke ends with the reply's last words, or visibly cut. */
+async function breakOff(
+  res: ServerResponse,
+  reason: unknown,
+  reply: Reply,
+  client: Client,
+  parts: SendParts,
+): Promise<void> {
+  parts.log.warn(`response broke off request_id=${client.requestId}: ${describeError(reason)}`)
+  const last = lastWords(reply, reason, parts.log)
+  if (last !== null) return finish(res, last, client, parts)
+  return cut(res, parts.watchdog)
+}
+
+function lastWords(reply: Reply, reason: unknown, log: Log): string | null {
+  try {
+    return reply.breakOff?.(reason) ?? null
+  } catch (error) {
+    log.error(`no last words for a broken response: ${describeError(error)}`)
+    return null
+  }
+}
+
+/** Closes without the final chunk, after what was written has left: the client sees a cut body. */
+function cut(res: ServerResponse, watchdog: Watchdog): Promise<void> {
+  res.flushHeaders()
+  const { socket } = res
+  if (socket === null || socket.destroyed) {
+    res.destroy()
+    return Promise.resolve()
+  }
+  return new Promise((resolve) => {
+    const wait = watchdog.start(stallMs, () => socket.destroy())
+    socket.once('close', () => {
+      watchdog.stop(wait)
+      resolve()
+    })
+    // Without chunks (HTTP/1.0) an orderly close would mean a whole body; a reset cannot.
+    if (res.chunkedEncoding || socket instanceof TLSSocket) socket.destroySoon()
+    else socket.resetAndDestroy()
+  })
+}
+
+/** Read off the reason, never guessed. */
+function outcomeOf(reason: unknown): Outcome {
+  if (reason instanceof ClientGone || reason instanceof ShuttingDown) return 'client-gone'
+  return reason instanceof DeadlineExceeded ? 'timeout' : 'upstream-broke'
+}

@@ -30,7 +30,7 @@ export type Step =
   /** So many bytes in writes of 64 KiB that wait for the reader. */
   | { readonly flood: number }
   /** `reset` destroys the socket with a TCP reset; `stall` sends nothing more and stays open. */
-  | { readonly then: 'reset' | 'stall' }
+  | { readonly ending: 'reset' | 'stall' }
 
 export interface Behaviour {
   readonly status?: number
@@ -167,7 +167,7 @@ async function play(behaviour: Behaviour, response: ServerResponse): Promise<voi
   response.flushHeaders()
   for (const step of behaviour.body) {
     if (response.destroyed) return
-    if (typeof step === 'object' && 'then' in step && step.then === 'stall') return
+    if (typeof step === 'object' && 'ending' in step && step.ending === 'stall') return
     await run(step, response)
   }
   response.end()
@@ -176,7 +176,7 @@ async function play(behaviour: Behaviour, response: ServerResponse): Promise<voi
 async function run(step: Step, response: ServerResponse): Promise<void> {
   if (typeof step === 'string' || step instanceof Uint8Array) {
     response.write(step)
-  } else if ('then' in step) {
+  } else if ('ending' in step) {
     // What was written must be on the wire first: a reset throws away unsent bytes.
     await pause(5)
     response.socket?.resetAndDestroy()

@@ -2,9 +2,9 @@
  * `oidc`, `session`, `rate_limits` and `login_notice`: who may sign in, and how. Read by the
  * configuration loader; the checked values fit the options of this folder.
  */
-import { httpUrl } from '../schema/address.ts'
+import { httpUrl, isHttpUrl } from '../schema/address.ts'
 import { filledList, list, map } from '../schema/collection.ts'
-import { anyOf, choice, convert } from '../schema/combine.ts'
+import { anyOf, choice, convert, refine } from '../schema/combine.ts'
 import { block, defaulted, type Keys, optional, required, type Schema } from '../schema/field.ts'
 import { flag, form, numberAbove, secret, text, wholeNumber } from '../schema/value.ts'
 import type { OidcOptions, RateWindow, SessionOptions } from './options.ts'
@@ -43,8 +43,27 @@ const clientAssertion = block<NonNullable<OidcConfig['client_assertion']>>({
   certificate_pem: required(text(), 'The one certificate of that key, PEM text (not a path).'),
 })
 
-const domains = convert(list(text(0)), (entries) =>
-  entries.map((entry) => entry.trim().replace(/^@/, '').toLowerCase()),
+const someEntry = (entries: readonly string[]): boolean =>
+  entries.length === 0 || entries.some((entry) => entry.trim() !== '')
+
+/** An empty list admits all, so a list of blanks is more likely an unset variable than a wish. */
+const admission = refine(list(text(0)), someEntry, 'an empty list, or an entry that is not blank')
+
+const domains = convert(admission, (entries) =>
+  entries
+    .map((entry) => entry.trim().replace(/^@/, '').toLowerCase())
+    .filter((entry) => entry !== ''),
+)
+
+const scopes = refine(
+  list(text()),
+  (entries) => entries.includes('openid'),
+  'a list that contains openid',
+)
+
+const discoveryUrl = form(
+  (text) => isHttpUrl(text) && (URL.parse(text)?.pathname.includes('/.well-known/') ?? false),
+  'an http:// or https:// URL whose path contains /.well-known/',
 )
 
 const oidc = block<OidcConfig>({
@@ -56,7 +75,7 @@ const oidc = block<OidcConfig>({
     'Only people with an email address in one of these domains may sign in; empty admits all.',
   ),
   allowed_groups: optional(
-    list(text(0)),
+    admission,
     'Only members of one of these groups may sign in, spelled as the provider does; empty admits all.',
   ),
   groups_claim: defaulted(
@@ -71,7 +90,7 @@ const oidc = block<OidcConfig>({
     'email',
   ),
   user_id_claim: optional(text(), 'Claim that identifies a person instead of sub.'),
-  scopes: defaulted(list(text()), 'Scopes asked for; openid must be among them.', [
+  scopes: defaulted(scopes, 'Scopes asked for; openid must be among them.', [
     'openid',
     'profile',
     'email',
@@ -113,7 +132,7 @@ const oidc = block<OidcConfig>({
   ),
   additional_authorized_parties: defaulted(list(text()), 'Further accepted azp values.', []),
   discovery_url: optional(
-    httpUrl,
+    discoveryUrl,
     'Address of the discovery document, when it is not below the issuer.',
   ),
   use_proxy: optional(flag, 'Reach the provider through the forward proxy of the environment.'),

@@ -65,6 +65,8 @@ export const scenarios: readonly Scenario[] = [
     script: { ...burst, events: 100, gapMs: 10 },
     concurrency: 50,
     requests: 300,
+    // Streams that start together stay together and share every wake-up; real ones don't.
+    rampMs: 990,
     goals: { cpuRatio: 1.2 },
   },
   {

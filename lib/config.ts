@@ -4,7 +4,7 @@
  * configuration names: it never opens a connection.
  */
 import { createHash } from 'node:crypto'
-import { runChecks } from './config/checks.ts'
+import { runChecks, runWarnings } from './config/checks.ts'
 import { isOn } from './config/environment.ts'
 import {
   type ConfigProblem,
@@ -13,6 +13,7 @@ import {
   type Findings,
 } from './config/findings.ts'
 import { readBoundedFile } from './config/files.ts'
+import { placeAt } from './config/place.ts'
 import { readYaml } from './config/read-yaml.ts'
 import { createReport } from './config/report.ts'
 import { type Config, configSchema } from './config/sections.ts'
@@ -70,11 +71,14 @@ export function loadConfig({
     environment,
     allowLoopback: isOn(environment, 'CLAUDE_GATEWAY_ALLOW_LOOPBACK'),
     now,
+    isSet: (keyPath) => placeAt(root, keyPath) !== undefined,
     readFile,
     note: (text) => void notes.push(text),
   }
-  runChecks(sound, facts, createReport(root, shape, findings))
+  const report = createReport(root, shape, findings)
+  runChecks(sound, facts, report)
   if (output === undefined || findings.problems().length > 0) return invalid(findings)
+  runWarnings(output, report)
   const config = deepFreeze(output)
   return { kind: 'ok', config, warnings: findings.warnings(), notes, sha256: bytes.sha256 }
 }

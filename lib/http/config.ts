@@ -2,14 +2,12 @@
  * `listen`, `access_control`, `limits` and `timeouts`: the edge. Read by the configuration
  * loader, whose checked values the composition root hands to the parts of this folder.
  */
-import type { ConfigReport } from '../kernel/report.ts'
-import { httpUrl, network } from '../schema/address.ts'
+import { isHttpUrl } from '../schema/address.ts'
 import { list } from '../schema/collection.ts'
 import { convert } from '../schema/combine.ts'
-import type { ConfigFacts } from '../schema/facts.ts'
 import { block, defaulted, type Keys, optional, required } from '../schema/field.ts'
-import type { Loose } from '../schema/loose.ts'
-import { text, wholeNumber } from '../schema/value.ts'
+import { form, text, wholeNumber } from '../schema/value.ts'
+import { createNetworkSet } from './address.ts'
 
 export interface ListenConfig {
   readonly host: string
@@ -39,7 +37,14 @@ const tls = block<NonNullable<ListenConfig['tls']>>({
   key: required(text(), 'PEM file with the private key of the listener.'),
 })
 
-const publicUrl = convert(httpUrl, (url) => url.replace(/\/$/, ''))
+const network = form(isNetwork, 'an IP address or a CIDR range such as 10.0.0.0/8')
+
+const origin = form(
+  isOrigin,
+  'an http:// or https:// URL of a host alone: no path, query, fragment or user name',
+)
+
+const publicUrl = convert(origin, (url) => url.replace(/\/$/, ''))
 
 const listen = block<ListenConfig>({
   host: defaulted(text(0), 'Address or name to bind.', '0.0.0.0'),
@@ -97,8 +102,18 @@ export const edgeKeys: Keys<EdgeConfig> = {
   timeouts: defaulted(timeouts, 'Bounds of waiting.', {}),
 }
 
-export function checkEdge(
-  _edge: Loose<EdgeConfig>,
-  _facts: ConfigFacts,
-  _report: ConfigReport,
-): void {}
+function isNetwork(text: string): boolean {
+  try {
+    createNetworkSet([text])
+    return true
+  } catch {
+    // Whatever it objects to, it is no network; the form expected says the rest.
+    return false
+  }
+}
+
+function isOrigin(text: string): boolean {
+  const url = isHttpUrl(text) ? URL.parse(text) : null
+  // A bare `?` or `#` leaves no trace in the parsed URL, but stays in what is put together of it.
+  return url !== null && !/[?#@]/.test(text) && url.pathname === '/'
+}

@@ -35,6 +35,13 @@ function isExempt(host: string, environment: Environment): boolean {
   const list = environment['NO_PROXY'] ?? environment['no_proxy'] ?? ''
   return list
     .split(',')
-    .map((entry) => entry.trim().toLowerCase().replace(/^\*?\./, ''))
-    .some((entry) => entry === '*' || (entry !== '' && (host === entry || host.endsWith(`.${entry}`))))
+    .map((entry) =>
+      entry
+        .trim()
+        .toLowerCase()
+        .replace(/^\*?\./, ''),
+    )
+    .some(
+      (entry) => entry === '*' || (entry !== '' && (host === entry || host.endsWith(`.${entry}`))),
+    )
 }

@@ -3,11 +3,9 @@
  * documents inside a policy are checked by settings-check.ts and desktop-check.ts, key by key;
  * here they are only blocks. Read by the configuration loader.
  */
-import type { ConfigReport } from '../kernel/report.ts'
 import { filledList, list, openBlock } from '../schema/collection.ts'
 import { convert } from '../schema/combine.ts'
 import { block, defaulted, type Keys, optional, required } from '../schema/field.ts'
-import type { Loose } from '../schema/loose.ts'
 import { flag, form, text, wholeNumber } from '../schema/value.ts'
 import type { Policy, PolicyMatch } from './policy.ts'
 
@@ -89,8 +87,3 @@ export const policyKeys: Keys<PolicyConfig> = {
   managed: optional(managed, 'Settings that the gateway hands to clients.'),
   cri: optional(cri, 'Customer-routed inference.'),
 }
-
-export function checkPolicies(
-  _policies: Loose<PolicyConfig['managed']>,
-  _report: ConfigReport,
-): void {}

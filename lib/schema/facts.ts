@@ -2,7 +2,7 @@
  * What the checks of a configuration may look at besides the file: the environment, the clock
  * and the files it names. Never a network, never a database.
  */
-import type { Environment } from '../kernel/report.ts'
+import type { Environment, KeyPath } from '../kernel/report.ts'
 
 export interface ConfigFacts {
   readonly environment: Environment
@@ -10,6 +10,8 @@ export interface ConfigFacts {
   readonly allowLoopback: boolean
   /** Milliseconds since the epoch, for the validity of certificates. */
   readonly now: number
+  /** True when the file has something at this path, whatever it is. */
+  readonly isSet: (path: KeyPath) => boolean
   /** Throws the system's error, with its `code`. */
   readonly readFile: (path: string) => Uint8Array
   /** A line for the log at level info. */

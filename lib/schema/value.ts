@@ -19,9 +19,16 @@ export function text(charactersMin = 1, charactersMax?: number): Schema<string> 
 }
 
 /** Text of a form; `expected` describes the form in words. */
-export function form(pattern: RegExp, expected: string, shown?: 'secret'): Schema<string> {
+export function form(
+  fits: RegExp | ((text: string) => boolean),
+  expected: string,
+  shown?: 'secret',
+): Schema<string> {
   const facts = shown === undefined ? { expected } : { expected, secret: true as const }
-  return value(v.pipe(v.string(), v.regex(pattern)), facts)
+  // A pattern also goes into the editors' schema, a function cannot.
+  return typeof fits === 'function'
+    ? value(v.pipe(v.string(), v.check(fits)), facts)
+    : value(v.pipe(v.string(), v.regex(fits)), facts)
 }
 
 /** Text that no message, log or document may ever show. */
@@ -29,7 +36,9 @@ export function secret(charactersMin = 1): Schema<string> {
   const expected =
     charactersMin > 1
       ? `a secret of at least ${charactersMin} characters`
-      : 'a secret that is not empty'
+      : charactersMin === 1
+        ? 'a secret that is not empty'
+        : 'a secret'
   return value(v.pipe(v.string(), v.minLength(charactersMin)), { expected, secret: true })
 }
 

@@ -3,6 +3,8 @@
  * The URL and the password are secrets: no text here repeats any part of them.
  */
 import type { ConfigReport } from '../kernel/report.ts'
+import { nearest } from '../kernel/spelling.ts'
+import { convert } from '../schema/combine.ts'
 import { block, defaulted, type Keys, optional, required } from '../schema/field.ts'
 import type { Loose } from '../schema/loose.ts'
 import { form, secret, text, wholeNumber } from '../schema/value.ts'
@@ -18,10 +20,19 @@ export interface StoreConfig {
 
 const postgresUrl = form(/^postgres(ql)?:\/\/./, 'a postgres:// or postgresql:// URL', 'secret')
 
+/** An empty variable means the URL's own. */
+const unlessEmpty = (text: string): string | undefined => (text === '' ? undefined : text)
+
 const store = block<StoreConfig>({
   postgres_url: required(postgresUrl, 'The database: host, port, database name and sslmode.'),
-  username: optional(text(), 'Role to sign in with, instead of the one in the URL.'),
-  password: optional(secret(), 'Password of the role, instead of the one in the URL.'),
+  username: optional(
+    convert(text(0), unlessEmpty),
+    'Role to sign in with, instead of the one in the URL.',
+  ),
+  password: optional(
+    convert(secret(0), unlessEmpty),
+    'Password of the role, instead of the one in the URL.',
+  ),
   max_connections: defaulted(wholeNumber(1), 'Connections of one replica at most.', 5),
   connect_timeout_seconds: defaulted(
     wholeNumber(1, 60),
@@ -39,4 +50,41 @@ export const storeKeys: Keys<{ readonly store: StoreConfig }> = {
   store: required(store, 'The PostgreSQL database that all replicas share.'),
 }
 
-export function checkStore(_store: Loose<StoreConfig> | undefined, _report: ConfigReport): void {}
+/** Spellings of the driver's modes; `prefer` is what a URL without sslmode means. */
+const sslModes = ['disable', 'prefer', 'require', 'verify-ca', 'verify-full'] as const
+
+/** What the form of the URL cannot say. Shows no part of it but a wrong sslmode. */
+export function checkStore(store: Loose<StoreConfig> | undefined, report: ConfigReport): void {
+  const text = store?.postgres_url
+  if (text === undefined) return
+  const path = ['store', 'postgres_url']
+  const authority = /^\w+:\/\/([^/?#]*)/.exec(text)?.[1] ?? ''
+  const host = authority.slice(authority.lastIndexOf('@') + 1)
+  if (host.includes(',')) {
+    report.error(path, {
+      expected: 'one host; let a DNS name or a proxy lead to the primary of several',
+    })
+    return
+  }
+  const url = URL.parse(text)
+  if (url === null) {
+    report.error(path, {
+      expected:
+        'a URL that can be parsed; percent-encode the password in it, or put it into store.password',
+    })
+    return
+  }
+  const mode = url.searchParams.get('sslmode')
+  if (mode !== null && !sslModes.some((known) => known === mode)) {
+    report.error(path, {
+      expected: `sslmode to be one of ${sslModes.join(', ')}`,
+      nearest: nearest(mode, sslModes),
+    })
+  }
+  if (url.searchParams.has('sslrootcert')) {
+    report.error(path, {
+      expected:
+        'no sslrootcert; the environment variable NODE_EXTRA_CA_CERTS names further authorities',
+    })
+  }
+}

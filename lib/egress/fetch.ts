@@ -5,6 +5,7 @@
  */
 import { DeadlineExceeded } from '../kernel/abort.ts'
 import type { Clock } from '../kernel/clock.ts'
+import { decodeBody, readCoding } from '../stream/decode.ts'
 import type { EgressRequest, EgressResponse } from './egress.ts'
 
 /** From the first byte out to the last byte in: a sign-in may not wait longer for its provider. */
@@ -37,11 +38,16 @@ export function createFetch(
         headTimeoutMs: exchangeMaxMs,
         bodySilenceMs: exchangeMaxMs,
       })
-      const bytes = await readBounded(response.body)
+      const headers = new Headers(pairs(response.headers))
+      const coding = readCoding(headers.get('content-encoding') ?? '')
+      // Some servers compress whatever they are asked for.
+      const plain = coding === null ? response.body : decodeBody(response.body, coding)
+      if (coding !== null) headers.delete('content-encoding')
+      const bytes = await readBounded(plain)
       return new Response(bodilessStatuses.has(response.status) ? null : bytes, {
         status: response.status,
         statusText: response.statusText,
-        headers: pairs(response.headers),
+        headers,
       })
     } finally {
       timer.cancel()

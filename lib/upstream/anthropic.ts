@@ -8,6 +8,7 @@ import type { EgressResponse } from '../egress/egress.ts'
 import type { HeaderList } from '../http/exchange.ts'
 import type { Caller } from '../kernel/caller.ts'
 import { compatibilityVersion } from '../kernel/compatibility.ts'
+import { decodeBody, readCoding, type ContentCoding } from '../stream/decode.ts'
 import type { ProviderConfig } from './config.ts'
 import type { Answer, Ask, AttemptResult, ProviderDeps, Unserved, Upstream } from './upstream.ts'
 
@@ -43,18 +44,22 @@ const defaultValues: Readonly<Record<string, string>> = {
 }
 
 /**
- * What of a response stays here: its framing and coding, which end at this hop; ids, which are
- * replaced; the operator's rate limits and the provider's routing, which are nobody else's.
+ * What of a response stays here: its framing, which ends at this hop; ids, which are replaced;
+ * the operator's rate limits and the provider's routing, which are nobody else's; and what the
+ * gateway says for itself on every reply.
  */
 const keptBack: ReadonlySet<string> = new Set([
   'connection',
   'transfer-encoding',
   'content-length',
-  'content-encoding',
   'request-id',
   'x-request-id',
   'via',
   'cf-ray',
+  'x-content-type-options',
+  'x-frame-options',
+  'referrer-policy',
+  'cross-origin-opener-policy',
 ])
 const keptBackPrefix = 'anthropic-ratelimit-'
 
@@ -155,14 +160,15 @@ function headerSafe(text: string): string {
 
 function toAnswer(config: Config, { caller }: Ask, response: EgressResponse): Answer {
   const { status, statusText } = response
-  const { passed, requestId, cloudRequestId } = sortHeaders(response.headers)
+  const { passed, requestId, cloudRequestId, coding } = sortHeaders(response.headers)
+  const plain = coding === null ? response.body : decodeBody(response.body, coding)
   // The user's own limit at a gateway behind us: another upstream would let them past it.
   const final = status === 429 && config.forward_user_identity && caller.email !== undefined
   return {
     upstream: config.name,
     status,
     headers: passed,
-    body: status === 204 || status === 304 ? null : response.body,
+    body: status === 204 || status === 304 ? null : plain,
     upstreamRequestId: requestId,
     upstreamCloudRequestId: cloudRequestId,
     reason: `${status} ${statusText}`.trimEnd(),
@@ -174,19 +180,26 @@ interface SortedHeaders {
   readonly passed: HeaderList
   readonly requestId: string | null
   readonly cloudRequestId: string | null
+  /** Undone here; null when there is none, or none that can be undone, which then is passed. */
+  readonly coding: ContentCoding | null
 }
 
 function sortHeaders(flat: readonly string[]): SortedHeaders {
   const passed: [string, string][] = []
   let requestId: string | null = null
   let cloudRequestId: string | null = null
+  let coding: ContentCoding | null = null
   for (let i = 0; i + 1 < flat.length; i += 2) {
     const name = flat[i] ?? ''
     const value = flat[i + 1] ?? ''
     const lower = name.toLowerCase()
     if (lower === 'request-id') requestId = value
     else if (lower === 'x-amzn-requestid') cloudRequestId = value
+    else if (lower === 'content-encoding') {
+      coding = readCoding(value)
+      if (coding !== null || value.toLowerCase() === 'identity') continue
+    }
     if (!keptBack.has(lower) && !lower.startsWith(keptBackPrefix)) passed.push([name, value])
   }
-  return { passed, requestId, cloudRequestId }
+  return { passed, requestId, cloudRequestId, coding }
 }

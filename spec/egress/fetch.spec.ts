@@ -62,6 +62,18 @@ test('fetch: answers that have no body are answers', () =>
     assert.equal((await fetch(server.url)).status, 304)
   }))
 
+test('fetch: an answer compressed unasked is read, and bounded as it was meant', () =>
+  withServer(async ({ fetch }, server) => {
+    server.next(
+      { body: '{"issuer":"x"}', encoding: 'gzip' },
+      { body: 'x'.repeat(2 * 1024 * 1024), encoding: 'gzip' },
+    )
+    const response = await fetch(server.url)
+    assert.equal(response.headers.get('content-encoding'), null)
+    assert.deepEqual(await response.json(), { issuer: 'x' })
+    await assert.rejects(fetch(server.url), RangeError)
+  }))
+
 test('fetch: a body above a megabyte is refused and its connection closed', () =>
   withServer(async ({ fetch }, server) => {
     server.next({ body: [{ flood: 1024 * 1024 }] }, { body: [{ flood: 64 * 1024 * 1024 }] })

@@ -1,0 +1,16 @@
+/**
+ * What each policy comes to once the base is under it. Worked out when the configuration is read
+ * and shared by everything that looks into a policy.
+ */
+import { basePolicy } from './match.ts'
+import { mergeSettings } from './merge.ts'
+import { type JsonObject, type Policy, settingsOf } from './policy.ts'
+
+/** Claude Code settings per policy, in file order; the base's own as it is written. */
+export function effectiveSettings(policies: readonly Policy[]): readonly JsonObject[] {
+  const base = basePolicy(policies)
+  const inherited = base === undefined ? undefined : settingsOf(base)
+  return policies.map((policy) =>
+    policy === base ? (inherited ?? {}) : mergeSettings(inherited, settingsOf(policy)),
+  )
+}

@@ -23,31 +23,51 @@ export function normalizeAddress(text: string): string | null {
   return mapped?.[1] ?? address
 }
 
-/** `entries` are addresses or CIDR networks, host bits allowed; throws on anything else. */
+/**
+ * `entries` are addresses or CIDR networks, host bits allowed; throws on anything else. Families
+ * are kept apart: `::/0` says nothing about IPv4.
+ */
 export function createNetworkSet(entries: readonly string[]): NetworkSet {
-  const list = new BlockList()
-  for (const entry of entries) addNetwork(list, entry)
+  const lists = { ipv4: new BlockList(), ipv6: new BlockList() }
+  for (const entry of entries) {
+    const { address, bits, family } = parseNetwork(entry)
+    lists[family].addSubnet(address, bits, family)
+  }
   return {
     empty: entries.length === 0,
-    has: (address) => list.check(address, address.includes(':') ? 'ipv6' : 'ipv4'),
+    has(address) {
+      const family = familyOf(address)
+      return lists[family].check(address, family)
+    },
   }
 }
 
-function addNetwork(list: BlockList, entry: string): void {
-  const slash = entry.indexOf('/')
-  const address = slash === -1 ? entry : entry.slice(0, slash)
-  const normal = normalizeAddress(address)
-  if (normal === null) throw new Error(`not an IP address or network: ${entry}`)
-  const family = normal.includes(':') ? 'ipv6' : 'ipv4'
-  if (slash === -1) {
-    list.addAddress(normal, family)
-    return
+type Family = 'ipv4' | 'ipv6'
+
+interface Network {
+  readonly address: string
+  readonly bits: number
+  readonly family: Family
+}
+
+function parseNetwork(entry: string): Network {
+  const [written = '', length, ...more] = entry.split('/')
+  const address = normalizeAddress(written)
+  if (address === null || more.length > 0) throw new Error(`not an IP address or network: ${entry}`)
+  const family = familyOf(address)
+  const whole = familyOf(written) === 'ipv4' ? 32 : 128
+  const bits = length === undefined ? whole : Number(length)
+  if (!/^\d{1,3}$/.test(length ?? '0') || bits > whole) {
+    throw new Error(`not a prefix length: ${entry}`)
   }
+  if (family === familyOf(written)) return { address, bits, family }
   // A mapped network (`::ffff:10.0.0.0/104`) is the IPv4 one behind its first 96 bits.
-  const mappedBits = family === 'ipv4' && address.includes(':') ? 96 : 0
-  const bits = entry.slice(slash + 1)
-  if (!/^\d{1,3}$/.test(bits)) throw new Error(`not a prefix length: ${entry}`)
-  list.addSubnet(normal, Number(bits) - mappedBits, family)
+  if (bits >= 96) return { address, bits: bits - 96, family }
+  return { address: written, bits, family: 'ipv6' }
+}
+
+function familyOf(address: string): Family {
+  return address.includes(':') ? 'ipv6' : 'ipv4'
 }
 
 function withoutZone(address: string): string {

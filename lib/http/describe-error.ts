@@ -27,5 +27,7 @@ export function describeBug(error: unknown): string {
 function describeOne(error: unknown): string {
   if (!(error instanceof Error)) return `a thrown ${typeof error}`
   const code = 'code' in error && typeof error.code === 'string' ? ` [${error.code}]` : ''
+  // What could not be parsed may be a person's prompt, and the message quotes it.
+  if (error instanceof SyntaxError) return `${error.name}${code}`
   return `${error.name}${code}: ${error.message}`
 }

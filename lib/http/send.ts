@@ -11,7 +11,7 @@ import type { Log } from '../kernel/log.ts'
 import { createTapRunner, type Outcome, type TapRunner } from '../stream/tap.ts'
 import { describeError } from './describe-error.ts'
 import type { Reply } from './exchange.ts'
-import type { Watchdog } from './watchdog.ts'
+import type { Wait, Watchdog } from './watchdog.ts'
 
 /**
  * A client that takes nothing for this long is gone, even if its connection looks alive: a closed
@@ -107,7 +107,7 @@ async function pump(
       }
       if (res.write(value)) continue
       await new Promise<void>((resolve) => {
-        wake = waitForDrain(res, resolve, parts.watchdog)
+        wake = waitForDrain(res, resolve, client, parts)
       })
       wake = null
     }
@@ -121,15 +121,28 @@ async function pump(
 }
 
 /** Calls `resume` once, on drain or when the returned function is called; bounded by a stall. */
-function waitForDrain(res: ServerResponse, resume: () => void, watchdog: Watchdog): () => void {
+function waitForDrain(
+  res: ServerResponse,
+  resume: () => void,
+  client: Client,
+  parts: SendParts,
+): () => void {
   const over = (): void => {
-    watchdog.stop(wait)
+    parts.watchdog.stop(wait)
     res.off('drain', over)
     resume()
   }
-  const wait = watchdog.start(stallMs, () => res.destroy())
+  const wait = boundStall(res, client, parts)
   res.on('drain', over)
   return over
+}
+
+/** Closes the connection, and with it every wait on it, when the client takes nothing any more. */
+function boundStall(res: ServerResponse, client: Client, { log, watchdog }: SendParts): Wait {
+  return watchdog.start(stallMs, () => {
+    log.debug(`client took nothing for ${stallMs / 1000} s request_id=${client.requestId}`)
+    res.req.socket.destroy()
+  })
 }
 
 /** Ends the reply with `last`; resolves when all of it is with the system, or the client gone. */
@@ -137,13 +150,13 @@ function finish(
   res: ServerResponse,
   last: string | Uint8Array | null,
   client: Client,
-  { watchdog }: SendParts,
+  parts: SendParts,
 ): Promise<void> {
   if (client.gone !== null) return Promise.resolve()
   return new Promise((resolve) => {
-    const wait = watchdog.start(stallMs, () => res.destroy())
+    const wait = boundStall(res, client, parts)
     const over = (): void => {
-      watchdog.stop(wait)
+      parts.watchdog.stop(wait)
       client.onGone = null
       resolve()
     }
@@ -164,7 +177,7 @@ async function breakOff(
   parts.log.warn(`response broke off request_id=${client.requestId}: ${describeError(reason)}`)
   const last = lastWords(reply, reason, parts.log)
   if (last !== null) return finish(res, last, client, parts)
-  return cut(res, parts.watchdog)
+  return cut(res, client, parts)
 }
 
 function lastWords(reply: Reply, reason: unknown, log: Log): string | null {
@@ -177,17 +190,16 @@ function lastWords(reply: Reply, reason: unknown, log: Log): string | null {
 }
 
 /** Closes without the final chunk, after what was written has left: the client sees a cut body. */
-function cut(res: ServerResponse, watchdog: Watchdog): Promise<void> {
+function cut(res: ServerResponse, client: Client, parts: SendParts): Promise<void> {
+  const { socket } = res.req
+  // Behind a pipelined reply that is not out yet there is no way to end this one alone.
+  if (res.socket === null) socket.destroy()
+  if (socket.destroyed) return Promise.resolve()
   res.flushHeaders()
-  const { socket } = res
-  if (socket === null || socket.destroyed) {
-    res.destroy()
-    return Promise.resolve()
-  }
   return new Promise((resolve) => {
-    const wait = watchdog.start(stallMs, () => socket.destroy())
+    const wait = boundStall(res, client, parts)
     socket.once('close', () => {
-      watchdog.stop(wait)
+      parts.watchdog.stop(wait)
       resolve()
     })
     // Without chunks (HTTP/1.0) an orderly close would mean a whole body; a reset cannot.

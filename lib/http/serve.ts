@@ -121,12 +121,12 @@ async function answer(
   const { req, res, connection } = arrival
   try {
     const reply = await ask(parts.edge, exchange, parts.log)
-    if (reply === null) res.destroy()
+    if (reply === null) req.socket.destroy()
     else
       await deliver(reply, exchange, req, res, { ...parts, ...options, closing: traffic.closing })
   } catch (error) {
     parts.log.error(`reply lost request_id=${exchange.requestId}: ${describeBug(error)}`)
-    res.destroy()
+    req.socket.destroy()
   }
   traffic.open.delete(exchange)
   connection.open.delete(exchange)

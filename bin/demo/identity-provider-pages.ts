@@ -27,16 +27,16 @@ export function peoplePage(
         This provider runs on your machine and asks for no password. Choose a sample person to sign
         in to <strong>${client_id}</strong>.
       </p>
-      <form method="post" action="${action}">
+      <form class="list" method="post" action="${action}">
         ${people.map(
           ({ id, name, email, groups }) =>
-            html`<p class="actions">
-              <button class="second" name="person" value="${id}">
-                ${name}<br /><span class="quiet">${email} · ${groups.join(', ')}</span>
-              </button>
-            </p>`,
+            html`<button class="second" name="person" value="${id}">
+              ${name} <span class="quiet">${email} · ${groups.join(', ')}</span>
+            </button>`,
         )}
-        <p class="actions"><button class="second" name="person" value="cancel">Cancel</button></p>
+        <button class="second" name="person" value="cancel">
+          <span class="quiet">Cancel</span>
+        </button>
       </form>`,
   })
 }

@@ -67,14 +67,14 @@ export function confirmCodePage(view: ConfirmView): Page {
       <p class="code">${view.userCode}</p>
       ${view.requester === undefined ? null : showRequester(view.requester, view)}
       ${showNotice(view.notice)}
-      <p class="note">
+      <p class="caution">
         Go on only if you started this yourself, on a device in front of you. If somebody sent you
         the link or the code, deny it.
       </p>
       <form method="post" action="/device">
         <input type="hidden" name="user_code" value="${view.userCode}" />
         <p class="actions">
-          <button>Continue to sign-in</button>
+          <button>Continue</button>
           <button class="second" formaction="/device/deny">Deny</button>
         </p>
       </form>`,

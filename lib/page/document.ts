@@ -76,15 +76,17 @@ export function replyPage(
 const style = new Html(`
 :root {
   color-scheme: light dark;
-  --ground: #f4f3f0; --card: #ffffff; --text: #22252a; --quiet: #4d535c; --line: #8a8f98;
+  --ground: #f4f3f0; --card: #ffffff; --text: #22252a; --quiet: #4b515a; --line: #8a8f98;
   --rule: #dcdad4; --accent: #1f4f8f; --on-accent: #ffffff; --alert: #8c1c13;
   --alert-ground: #fdf0ee; --note-ground: #eef3fa;
+  --caution: #8a6100; --caution-ground: #fdf6e4;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --ground: #15171a; --card: #1e2125; --text: #eceef1; --quiet: #b6bcc6; --line: #7d848f;
     --rule: #343941; --accent: #a9ccff; --on-accent: #10233d; --alert: #ffb4a9;
     --alert-ground: #3a1f1c; --note-ground: #1f2a3a;
+    --caution: #e5c06b; --caution-ground: #302713;
   }
 }
 * { box-sizing: border-box; }
@@ -94,7 +96,7 @@ body {
   "Helvetica Neue", Arial, sans-serif;
 }
 main {
-  max-width: 31rem; margin: 8vh auto 0; padding: 1.75rem 2rem 2rem; background: var(--card);
+  max-width: 31rem; margin: 5vh auto 0; padding: 1.75rem 2rem 2rem; background: var(--card);
   border: 1px solid var(--rule); border-radius: 12px; overflow-wrap: anywhere;
 }
 .product { margin: 0 0 1.25rem; color: var(--quiet); font-size: .875rem; letter-spacing: .02em; }
@@ -110,9 +112,10 @@ code, .code { font-family: ui-monospace, "SFMono-Regular", Menlo, Consolas, mono
 dl { margin: 0 0 1.25rem; }
 dt { color: var(--quiet); font-size: .875rem; }
 dd { margin: 0 0 .75rem; }
-.alert, .note { padding: .75rem 1rem; border-radius: 8px; border-left: 4px solid; }
+.alert, .note, .caution { padding: .75rem 1rem; border-radius: 8px; border-left: 4px solid; }
 .alert { background: var(--alert-ground); color: var(--alert); border-color: var(--alert); }
 .note { background: var(--note-ground); border-color: var(--accent); }
+.caution { background: var(--caution-ground); border-color: var(--caution); }
 label { display: block; margin: 0 0 .375rem; font-weight: 600; }
 input {
   width: 100%; margin: 0 0 1rem; padding: .625rem .75rem; border: 1px solid var(--line);
@@ -120,15 +123,18 @@ input {
   font-family: ui-monospace, "SFMono-Regular", Menlo, Consolas, monospace; font-size: 1.25rem;
   letter-spacing: .08em; text-transform: uppercase;
 }
+::placeholder { color: var(--quiet); opacity: 1; }
 .actions { display: flex; flex-wrap: wrap; gap: .75rem; margin: 0; }
+.list { display: grid; gap: .75rem; }
 button {
   flex: 1 1 9rem; padding: .6875rem 1.25rem; border: 1px solid var(--accent);
   border-radius: 8px; background: var(--accent); color: var(--on-accent); font: inherit;
   font-weight: 600; cursor: pointer;
 }
+button .quiet { display: block; font-weight: 400; }
 button.second { background: transparent; color: var(--text); border-color: var(--line); }
 button:hover { filter: brightness(1.08); }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
 @media (max-width: 26rem) { main { margin-top: 0; padding: 1.25rem; } }
-@media (forced-colors: active) { .alert, .note, main { border: 1px solid; } }
+@media (forced-colors: active) { .alert, .note, .caution, main { border: 1px solid; } }
 `)

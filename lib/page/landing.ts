@@ -3,7 +3,7 @@
  * version, and where a client starts.
  */
 import type { Handler } from '../http/exchange.ts'
-import { productName, renderPage } from './document.ts'
+import { renderPage } from './document.ts'
 import { html } from './html.ts'
 
 export interface LandingFacts {
@@ -20,7 +20,7 @@ const policy =
 export function createLandingPage({ version, public_url, issuer }: LandingFacts): Handler {
   const body = renderPage({
     title: 'Gateway',
-    body: html`<h1>${productName}</h1>
+    body: html`<h1>The gateway is running</h1>
       <p>
         This address serves Claude Code and other clients of the gateway protocol. There is nothing
         to do here in a browser: enter the address in your client's sign-in.

@@ -16,7 +16,38 @@ export interface EnvironmentSettings {
   readonly proxyIsEgressBoundary: boolean
   /** `BUN_CONFIG_MAX_HTTP_REQUESTS`; undefined leaves the built-in bound. */
   readonly openRequestsMax: number | undefined
+  /** `NODE_EXTRA_CA_CERTS` is set; Node itself reads it. */
+  readonly hasExtraCa: boolean
 }
+
+/** For the documentation: every variable that steers the gateway, in its order. */
+export const environmentVariables: readonly (readonly [name: string, effect: string])[] = [
+  [
+    'CLAUDE_GATEWAY_ALLOW_LOOPBACK',
+    '`1` or `true` allows loopback addresses for issuer, upstreams, collectors and webhook. For trying things out only.',
+  ],
+  [
+    'CLAUDE_GATEWAY_LOG_LEVEL',
+    '`debug`, `info` (default), `warn` or `error`. Audit lines are written at every level.',
+  ],
+  [
+    'CLAUDE_GATEWAY_DRAIN_TIMEOUT_MS',
+    'How long open requests may run on after SIGTERM, in milliseconds. Default 25000.',
+  ],
+  [
+    'CLAUDE_GATEWAY_PROXY_IS_EGRESS_BOUNDARY',
+    '`1` or `true` sends host names to the forward proxy unresolved.',
+  ],
+  [
+    'BUN_CONFIG_MAX_HTTP_REQUESTS',
+    'Requests open at once in one process, 1 to 65535. The name is the one existing deployments set.',
+  ],
+  [
+    'HTTPS_PROXY, HTTP_PROXY, NO_PROXY',
+    'Forward proxy for what leaves the gateway, and hosts reached without it. Lower case works too.',
+  ],
+  ['NODE_EXTRA_CA_CERTS', 'PEM file with further certificate authorities to trust.'],
+]
 
 /** The reference's, below the 30 s that orchestrators wait by default. */
 const drainTimeoutMs = 25_000
@@ -44,6 +75,7 @@ export function readEnvironment(environment: Environment): {
       warnings,
     ),
     openRequestsMax: readWholeNumber(environment, 'BUN_CONFIG_MAX_HTTP_REQUESTS', 65_535, warnings),
+    hasExtraCa: (environment['NODE_EXTRA_CA_CERTS'] ?? '') !== '',
   }
   return { settings, warnings }
 }

@@ -109,6 +109,8 @@ function reportSyntax(document: Document, complaints: Complaints): boolean {
   let broken = false
   for (const error of document.errors) {
     const { severity, ...complaint } = syntaxComplaint(error.code)
+    // Once lost, the parser stumbles over every following line: only the first one is news.
+    if (broken && error.code === 'UNEXPECTED_TOKEN') continue
     if (severity === 'unreadable') broken = true
     complaints.error(error.pos[0], { path: [], ...complaint })
   }

@@ -30,6 +30,19 @@ export interface Shape {
   readonly forms: readonly Shape[]
   /** The words a text may be; empty: any. */
   readonly words: readonly string[]
+  readonly bounds: Bounds
+}
+
+/** Limits that are plain data, under their names in JSON Schema. */
+export interface Bounds {
+  readonly integer?: true
+  readonly minimum?: number
+  readonly exclusiveMinimum?: number
+  readonly maximum?: number
+  /** Of texts, lists and maps alike. */
+  readonly minSize?: number
+  readonly maxSize?: number
+  readonly pattern?: string
 }
 
 export interface KeyShape {
@@ -54,6 +67,7 @@ interface Inside {
   readonly literal?: unknown
   readonly metadata?: { readonly expected?: string; readonly secret?: boolean }
   readonly description?: string
+  readonly requirement?: unknown
 }
 
 export function shapeOf<T>(schema: Schema<T>): Shape {
@@ -63,7 +77,7 @@ export function shapeOf<T>(schema: Schema<T>): Shape {
 }
 
 function inspect(inside: Inside): Shape {
-  const base = { ...blank, ...wordsOf(inside) }
+  const base = { ...blank, ...wordsOf(inside), bounds: boundsOf(inside) }
   switch (inside.type) {
     case 'strict_object':
       return blockShape(inside, base)
@@ -102,6 +116,7 @@ const blank: Shape = {
   variants: new Map(),
   forms: [],
   words: [],
+  bounds: {},
 }
 
 function literalShape(literal: unknown): Pick<Shape, 'kind' | 'words'> {
@@ -159,4 +174,33 @@ function wordsOf(inside: Inside): Words {
     if (part.type === 'description') words = { ...words, description: part.description ?? '' }
   }
   return words
+}
+
+function boundsOf(inside: Inside): Bounds {
+  let bounds: Bounds = {}
+  for (const [index, part] of (inside.pipe ?? []).entries()) {
+    bounds = { ...bounds, ...(index === 0 ? boundsOf(part) : boundOf(part)) }
+  }
+  return bounds
+}
+
+function boundOf({ type, requirement }: Inside): Bounds {
+  if (type === 'integer') return { integer: true }
+  if (type === 'regex' && requirement instanceof RegExp) return { pattern: requirement.source }
+  if (typeof requirement !== 'number') return {}
+  switch (type) {
+    case 'min_value':
+      return { minimum: requirement }
+    case 'gt_value':
+      return { exclusiveMinimum: requirement }
+    case 'max_value':
+      return { maximum: requirement }
+    case 'min_length':
+    case 'min_entries':
+      return { minSize: requirement }
+    case 'max_length':
+      return { maxSize: requirement }
+    default:
+      return {}
+  }
 }

@@ -1,16 +1,17 @@
 /**
  * Keys whose feature does not exist yet. They pass `check`, so that a complete file can be
  * written today; serving with one that restricts something would silently lift the restriction,
- * so it is refused, and any other is named in one warning. A feature that lands deletes its rows.
+ * so it is refused, and any other is named in one warning. A feature that lands deletes its row.
  */
 import type { Config } from './sections.ts'
 
 export interface UnsupportedRow {
-  /** The key, as the operator wrote it. */
-  readonly key: string
-  /** What serving without the feature would wrongly allow or break; absent: it only has no effect. */
+  /** For the documentation. */
+  readonly feature: string
+  /** The keys of this feature that are set, dotted; empty: the feature is not asked for. */
+  readonly keys: (config: Config) => readonly string[]
+  /** What would go wrong if the gateway served all the same; absent: the keys only do nothing. */
   readonly restricts?: string
-  readonly isSet: (config: Config) => boolean
 }
 
 export interface Unsupported {
@@ -24,19 +25,107 @@ export function findUnsupported(
   config: Config,
   rows: readonly UnsupportedRow[] = unsupportedRows,
 ): Unsupported {
-  const set = rows.filter(({ isSet }) => isSet(config))
-  return {
-    refusals: set.flatMap(({ key, restricts }) =>
-      restricts === undefined ? [] : [`${key} is not supported by this version yet: ${restricts}`],
-    ),
-    ineffective: set.flatMap(({ key, restricts }) => (restricts === undefined ? [key] : [])),
+  const refusals: string[] = []
+  const ineffective: string[] = []
+  for (const { keys, restricts } of rows) {
+    const set = keys(config)
+    if (restricts === undefined) ineffective.push(...set)
+    else if (set.length > 0) {
+      refusals.push(`${set.join(', ')}: not supported by this version yet, and ${restricts}`)
+    }
   }
+  return { refusals, ineffective }
 }
 
 export const unsupportedRows: readonly UnsupportedRow[] = [
   {
-    key: 'admin',
-    restricts: 'spend limits would not be enforced',
-    isSet: ({ admin }) => admin !== undefined,
+    feature: 'Spend limits: `admin`, `enforcement`',
+    keys: ({ admin }) => when(admin !== undefined, 'admin'),
+    restricts: 'without it spend limits would not be enforced',
+  },
+  { feature: 'Prices: `pricing`', keys: ({ pricing }) => when(pricing !== undefined, 'pricing') },
+  {
+    feature: 'Google Workspace groups: `oidc.google_groups`',
+    keys: ({ oidc }) => when(oidc.google_groups !== undefined, 'oidc.google_groups'),
+    restricts: 'without it nobody would be in any group',
+  },
+  {
+    feature: '`private_key_jwt`: `oidc.client_assertion`',
+    keys: ({ oidc }) => when(oidc.client_assertion !== undefined, 'oidc.client_assertion'),
+    restricts: 'without it nobody could sign in',
+  },
+  {
+    feature: 'Private authorities of the provider: `oidc.ca_cert_pem`',
+    keys: ({ oidc }) => when(oidc.ca_cert_pem !== undefined, 'oidc.ca_cert_pem'),
+    restricts: 'without it every authority of the system would be trusted for the provider',
+  },
+  {
+    feature: 'Forward proxy to the provider: `oidc.use_proxy`',
+    keys: ({ oidc }) => when(oidc.use_proxy === true, 'oidc.use_proxy'),
+  },
+  {
+    feature: 'Guardrails: `upstreams[].guardrail`',
+    keys: ({ upstreams }) =>
+      upstreams.flatMap((upstream, index) =>
+        when(
+          upstream.provider === 'bedrock' && upstream.guardrail !== undefined,
+          `upstreams.${index}.guardrail`,
+        ),
+      ),
+    restricts: 'without it requests would pass unguarded',
+  },
+  {
+    feature: 'Providers other than `anthropic`',
+    keys: ({ upstreams }) =>
+      upstreams.flatMap(({ provider }, index) =>
+        when(provider !== 'anthropic', `upstreams.${index}.provider (${provider})`),
+      ),
+  },
+  {
+    feature: 'Workload identity federation: `upstreams[].auth.federation_rule_id`',
+    keys: ({ upstreams }) =>
+      upstreams.flatMap((upstream, index) =>
+        when(
+          upstream.provider === 'anthropic' && 'federation_rule_id' in upstream.auth,
+          `upstreams.${index}.auth.federation_rule_id`,
+        ),
+      ),
+  },
+  {
+    feature: 'Delivery of managed settings to clients (`availableModels` is enforced)',
+    keys: ({ managed }) =>
+      when(
+        (managed?.policies.length ?? 0) > 0,
+        'managed.policies (models are enforced, settings are not delivered to clients)',
+      ),
+  },
+  {
+    feature: 'Policy webhook: `cri.policy.webhook`',
+    keys: ({ cri }) =>
+      when(cri?.enabled === true && cri.policy.webhook !== undefined, 'cri.policy.webhook'),
+    restricts: 'without it requests would not be judged',
+  },
+  {
+    feature: 'Telemetry relay: `telemetry`',
+    keys: ({ telemetry }) => when((telemetry?.forward_to.length ?? 0) > 0, 'telemetry'),
+  },
+  {
+    feature: 'Reservations: `extensions.spend.reserve`',
+    keys: ({ extensions: { spend } }) => when(spend.reserve, 'extensions.spend.reserve'),
+    restricts: 'without it limits could be overrun',
+  },
+  {
+    feature: '`extensions.upstream_health`, `.prices`, `.telemetry`, `.metrics`, `.audit`',
+    keys: ({ extensions }) => [
+      ...when(extensions.upstream_health !== undefined, 'extensions.upstream_health'),
+      ...when(extensions.prices.length > 0, 'extensions.prices'),
+      ...when(extensions.telemetry !== undefined, 'extensions.telemetry'),
+      ...when(extensions.metrics !== undefined, 'extensions.metrics'),
+      ...when(extensions.audit !== undefined, 'extensions.audit'),
+    ],
   },
 ]
+
+function when(isSet: boolean, key: string): readonly string[] {
+  return isSet ? [key] : []
+}

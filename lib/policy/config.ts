@@ -75,7 +75,7 @@ const cri = block<CriConfig>({
   ),
   audience: defaulted(list(text()), 'Audiences accepted in these tokens.', []),
   org_allowlist: defaulted(list(uuid), 'Organizations admitted.', []),
-  jwks_url: optional(text(), 'Keys of the issuer, when they are not at <issuer>/jwks.json.'),
+  jwks_url: optional(text(), 'Keys of the issuer, when they are not at jwks.json below it.'),
   policy: defaulted(
     block<CriConfig['policy']>({ webhook: optional(webhook, 'A webhook that judges requests.') }),
     'Judgement of requests by others.',

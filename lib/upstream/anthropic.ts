@@ -189,17 +189,26 @@ function sortHeaders(flat: readonly string[]): SortedHeaders {
   let requestId: string | null = null
   let cloudRequestId: string | null = null
   let coding: ContentCoding | null = null
+  let hop = ''
   for (let i = 0; i + 1 < flat.length; i += 2) {
     const name = flat[i] ?? ''
     const value = flat[i + 1] ?? ''
     const lower = name.toLowerCase()
     if (lower === 'request-id') requestId = value
     else if (lower === 'x-amzn-requestid') cloudRequestId = value
+    else if (lower === 'connection') hop = value.toLowerCase()
     else if (lower === 'content-encoding') {
       coding = readCoding(value)
       if (coding !== null || value.toLowerCase() === 'identity') continue
     }
     if (!keptBack.has(lower) && !lower.startsWith(keptBackPrefix)) passed.push([name, value])
   }
-  return { passed, requestId, cloudRequestId, coding }
+  const beyond = hop === '' || hop === 'keep-alive' || hop === 'close' ? passed : past(hop, passed)
+  return { passed: beyond, requestId, cloudRequestId, coding }
+}
+
+/** Without what the upstream's `Connection` header says is for this hop (RFC 9110 section 7.6.1). */
+function past(hop: string, headers: HeaderList): HeaderList {
+  const names = hop.split(',').map((name) => name.trim())
+  return headers.filter(([name]) => !names.includes(name.toLowerCase()))
 }

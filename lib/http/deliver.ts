@@ -5,7 +5,8 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { GatewayError } from '../kernel/errors.ts'
-import { createTapRunner } from '../stream/tap.ts'
+import type { Log } from '../kernel/log.ts'
+import { createTapRunner, type Outcome } from '../stream/tap.ts'
 import { bodyLength } from './body.ts'
 import { describeBug } from './describe-error.ts'
 import type { Reply } from './exchange.ts'
@@ -26,6 +27,8 @@ export interface DeliverOptions extends SendParts {
 }
 
 export interface Receiver extends Client {
+  /** Set before the first byte is written. */
+  answering: boolean
   /** Waits for `100 Continue` before it sends the body. */
   readonly awaitsContinue: boolean
 }
@@ -38,6 +41,11 @@ export async function deliver(
   res: ServerResponse,
   options: DeliverOptions,
 ): Promise<void> {
+  if (receiver.gone !== null) {
+    drop(reply, receiver.gone, 'client-gone', options.log)
+    return
+  }
+  receiver.answering = true
   const unwanted = isUnwanted(req, reply, options.bodyBytesMax)
   const closes = options.closing || unwanted || receiver.awaitsContinue
   const sent = putHead(res, reply, receiver, closes, options)
@@ -75,12 +83,17 @@ function putHead(
     return reply
   } catch (error) {
     log.error(`unwritable reply request_id=${requestId}: ${describeBug(error)}`)
-    if (reply.body instanceof ReadableStream) discard(reply.body, error)
-    createTapRunner(reply.taps ?? [], log).settle('upstream-broke')
+    drop(reply, error, 'upstream-broke', log)
     const instead = errorReply(new GatewayError('http/internal'), requestId)
     res.writeHead(instead.status, head(instead))
     return instead
   }
+}
+
+/** For a reply of which nothing is sent: frees its source and settles its taps. */
+function drop({ body, taps = [] }: Reply, reason: unknown, outcome: Outcome, log: Log): void {
+  if (body instanceof ReadableStream) discard(body, reason)
+  createTapRunner(taps, log).settle(outcome)
 }
 
 /** Null when the length is not known or, for a status without a body, not said. */

@@ -81,7 +81,8 @@ function accept(
   const head = weighHead(req.rawHeaders)
   const target = parseTarget(req.url ?? '')
   const tooMany = head.fields > headerFieldsMax
-  if (tooMany || head.hosts !== 1 || target === null) {
+  // HTTP/0.9 has no heads, so a request that says it is of it cannot be trusted to have one.
+  if (tooMany || head.hosts !== 1 || target === null || req.httpVersionMajor !== 1) {
     log.debug(`request refused by its head alone client_ip=${connection.peer}`)
     const status = tooMany ? '431 Request Header Fields Too Large' : '400 Bad Request'
     refuse(req.socket, connection, status, watchdog)

@@ -40,6 +40,8 @@ export class ServedExchange implements Exchange {
   requestId: string = randomUUID()
   /** Why nobody waits for the reply any more; null while somebody does. */
   gone: Error | null = null
+  /** Bytes of the reply may be out. */
+  answering = false
   /** Waits for `100 Continue` before it sends the body. */
   awaitsContinue: boolean
   /** Called once by `lose`; belongs to whoever waits at the moment. */

@@ -4,6 +4,7 @@
  * because nothing in such a request can be relied on, and the connection ends.
  */
 import type { Socket } from 'node:net'
+import { ClientGone } from '../kernel/abort.ts'
 import type { Connection } from './connection.ts'
 import type { Watchdog } from './watchdog.ts'
 
@@ -51,10 +52,12 @@ export function refuse(
   if (connection.refused) return
   connection.refused = true
   // Behind a reply that is under way a second status line would be read as its body.
-  if (connection.open.size > 0 || !socket.writable) {
+  const [waiting, ...more] = connection.open
+  if (waiting?.answering || more.length > 0 || !socket.writable) {
     socket.destroy()
     return
   }
+  waiting?.lose(new ClientGone())
   const wait = watchdog.start(lingerMs, () => socket.destroy())
   socket.once('close', () => watchdog.stop(wait))
   socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\n\r\n`)

@@ -119,7 +119,8 @@ function textOf(line: string): string {
   if (!line.startsWith('data: ') || !line.includes('"text_delta"')) return ''
   const data: unknown = JSON.parse(line.slice('data: '.length))
   if (!isRecord(data) || !isRecord(data['delta'])) return ''
-  return String(data['delta']['text'] ?? '')
+  const { text } = data['delta']
+  return typeof text === 'string' ? text : ''
 }
 
 /** Resolves when `url` answers 200. */

@@ -43,7 +43,7 @@ export interface InferenceEntry {
 /** What the other taps know once the answer is over. */
 export interface Finish {
   readonly outcome: InferenceOutcome
-  readonly figures: Figures | undefined
+  readonly usage: Figures | undefined
 }
 
 interface Opening {
@@ -75,7 +75,7 @@ export function openInferenceEntry(
   audit: Audit,
 ): InferenceEntry {
   let firstByteAt: number | null = null
-  const write = (status: number, outcome: InferenceOutcome, figures?: Figures): void =>
+  const write = (status: number, outcome: InferenceOutcome, usage?: Figures): void =>
     audit('inference', {
       request_id: requestId,
       sub: caller.sub,
@@ -90,7 +90,11 @@ export function openInferenceEntry(
       load_test: entry.loadTest ? true : undefined,
       ttfb_ms: firstByteAt === null ? undefined : Math.round(firstByteAt - startedAt),
       outcome,
-      ...figures,
+      input_tokens: usage?.input_tokens,
+      output_tokens: usage?.output_tokens,
+      cache_read_input_tokens: usage?.cache_read_input_tokens,
+      cache_creation_input_tokens: usage?.cache_creation_input_tokens,
+      estimated: usage?.estimated,
     })
 
   const entry: InferenceEntry = {
@@ -105,8 +109,8 @@ export function openInferenceEntry(
         firstByteAt ??= clock.elapsed()
       },
       settle(ended) {
-        const { outcome, figures } = finish(ended)
-        write(status, outcome, figures)
+        const { outcome, usage } = finish(ended)
+        write(status, outcome, usage)
       },
     }),
     end: write,

@@ -37,7 +37,7 @@ test('inference audit: one line at the end, the fields of the reference first an
   entry.model = 'claude-sonnet-4-6'
   entry.upstream = 'anthropic'
   entry.upstreamRequestId = 'req_up'
-  const tap = entry.tap(200, (outcome) => ({ outcome: outcomeOf(outcome), figures }))
+  const tap = entry.tap(200, (outcome) => ({ outcome: outcomeOf(outcome), usage: figures }))
   await clock.advance(40)
   tap.chunk?.(new Uint8Array(1))
   await clock.advance(60)

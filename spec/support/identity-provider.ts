@@ -61,7 +61,7 @@ export interface Scope {
   after(action: () => Promise<void> | void): void
 }
 
-/** On 127.0.0.1, gone at the end of the scope. Any loopback port may be the callback. */
+/** On 127.0.0.1, gone at the end of the scope. The callback: any loopback port, or gw.example.com. */
 export async function startIdentityProvider(scope: Scope): Promise<TestProvider> {
   const people = samplePeople.map((person) => ({ ...person }))
   const seen: SeenRequest[] = []
@@ -73,6 +73,7 @@ export async function startIdentityProvider(scope: Scope): Promise<TestProvider>
     port: 0,
     client_id: 'gateway',
     client_secret: 'gateway-secret',
+    redirect_uris: ['https://gw.example.com/oauth/callback'],
     people,
     choose: () => chosen,
     async intercept(request, response) {

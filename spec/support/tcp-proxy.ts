@@ -18,6 +18,8 @@ export interface TcpProxy {
   refuse(): Promise<void>
   /** Resets every open connection; new ones work. */
   cut(): void
+  /** New connections go to another port of the same host. */
+  aim(port: number): void
   readonly connections: number
 }
 
@@ -27,6 +29,7 @@ export async function startTcpProxy(
 ): Promise<TcpProxy> {
   const pairs = new Set<{ client: Socket; server: Socket }>()
   let silent = false
+  let targetPort = target.port
   const relay = (from: Socket, to: Socket): void => {
     // Not pipe(): a paused source must stay paused until `forward`.
     from.on('data', (bytes) => to.write(bytes))
@@ -34,7 +37,7 @@ export async function startTcpProxy(
     if (silent) from.pause()
   }
   const listener = createServer((client) => {
-    const server = connect(target)
+    const server = connect({ host: target.host, port: targetPort })
     const pair = { client, server }
     pairs.add(pair)
     const close = (): void => {
@@ -66,14 +69,14 @@ export async function startTcpProxy(
   await open(0)
   const address = listener.address()
   if (address === null || typeof address === 'string') throw new Error('no port')
-  const { port } = address
+  const listenPort = address.port
   scope.after(refuse)
   return {
-    port,
+    port: listenPort,
     through(text) {
       const url = new URL(text)
       url.hostname = '127.0.0.1'
-      url.port = String(port)
+      url.port = String(listenPort)
       return url.href
     },
     async forward() {
@@ -82,7 +85,7 @@ export async function startTcpProxy(
         client.resume()
         server.resume()
       }
-      if (!listener.listening) await open(port)
+      if (!listener.listening) await open(listenPort)
     },
     hang() {
       silent = true
@@ -93,6 +96,9 @@ export async function startTcpProxy(
     },
     refuse,
     cut,
+    aim(port) {
+      targetPort = port
+    },
     get connections() {
       return pairs.size
     },

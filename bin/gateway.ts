@@ -1,0 +1,160 @@
+/**
+ * The process: arguments, environment, signals, exit codes. Everything else is `lib/gateway.ts`'s.
+ * The only file of the product that touches `process`.
+ */
+import { existsSync } from 'node:fs'
+import { readEnvironment } from '../lib/config/environment.ts'
+import { formatProblems, formatWarnings, loadConfig, type LoadedConfig } from '../lib/config.ts'
+import { createGateway, type Gateway } from '../lib/gateway.ts'
+import { systemClock } from '../lib/kernel/clock.ts'
+import { createFileSink } from '../lib/kernel/line-sink.ts'
+import { createLog, type Log } from '../lib/kernel/log.ts'
+import { productVersion } from '../lib/kernel/version.ts'
+import { defaultConfigPath, parseCommandLine, usage } from './command-line.ts'
+
+/** An exit waits this long for log lines to leave; a reader that is stuck longer has lost them. */
+const lastLinesMs = 1000
+
+const clock = systemClock
+const sink = createFileSink(2, clock)
+
+async function exit(code: number): Promise<never> {
+  await Promise.race([
+    sink.drained(),
+    new Promise<void>((resolve) => clock.after(lastLinesMs, resolve)),
+  ])
+  process.exit(code)
+}
+
+async function main(): Promise<void> {
+  const command = parseCommandLine(process.argv.slice(2))
+  switch (command.kind) {
+    case 'help':
+      process.stdout.write(usage)
+      return
+    case 'version':
+      process.stdout.write(`${productVersion}\n`)
+      return
+    case 'mistake':
+      process.stderr.write(`${command.message}\n`)
+      return exit(1)
+    case 'check':
+      return check(read(command.config))
+    case 'serve':
+      return serve(command.config)
+  }
+}
+
+/** The configuration, or null with the reason on standard error. */
+function read(given: string | undefined): { loaded: LoadedConfig; path: string } | null {
+  const path = given ?? defaultConfigPath
+  if (given === undefined && !existsSync(path)) {
+    process.stderr.write(
+      `error: no --config given, and there is no ./${defaultConfigPath}\nRun 'gateway --help' for usage.\n`,
+    )
+    return null
+  }
+  const loaded = loadConfig({ path, environment: process.env, now: clock.now() })
+  if (loaded.kind === 'ok') return { loaded, path }
+  const count = loaded.problems.length
+  process.stderr.write(
+    `apps gateway: ${path} has ${count} ${count === 1 ? 'mistake' : 'mistakes'}\n${formatProblems(loaded.problems)}\n`,
+  )
+  return null
+}
+
+function check(source: ReturnType<typeof read>): Promise<never> {
+  if (source === null) return exit(1)
+  process.stderr.write(formatWarnings(source.loaded.warnings))
+  process.stdout.write(`${source.path} is valid\n`)
+  return exit(0)
+}
+
+async function serve(given: string | undefined): Promise<void> {
+  const { settings, warnings } = readEnvironment(process.env)
+  const { log, audit } = createLog(settings.logLevel, sink.line, clock)
+  for (const warning of warnings) log.warn(warning)
+  const source = read(given)
+  if (source?.loaded.kind !== 'ok') return exit(1)
+  const { loaded, path } = source
+  audit('config.load', { path, sha256: loaded.sha256 })
+  const boot = new AbortController()
+  stopOnSignals(boot, log)
+  guardAgainstBugs(log)
+  try {
+    const gateway = await createGateway({
+      loaded,
+      settings,
+      clock,
+      log,
+      audit,
+      signal: boot.signal,
+    })
+    running = gateway
+    await gateway.listen()
+  } catch (error) {
+    if (boot.signal.aborted) return exit(0)
+    log.error(`apps gateway: ${error instanceof Error ? error.message : String(error)}`)
+    return exit(1)
+  }
+}
+
+let running: Gateway | null = null
+let stopping = false
+
+/** The first signal drains, the second cuts; before the gateway runs, either ends the boot. */
+function stopOnSignals(boot: AbortController, log: Log): void {
+  for (const name of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(name, () => {
+      if (running === null) {
+        log.info(`${name} during boot: stopping`)
+        boot.abort()
+        return
+      }
+      if (stopping) {
+        const cut = running.cut()
+        log.warn(`second signal (${name}): cut ${cut} request(s) still open`)
+        void exit(0) // exit() itself cannot fail
+        return
+      }
+      stopping = true
+      void stop(running, name, 0) // stop() handles its own failure
+    })
+  }
+}
+
+async function stop(gateway: Gateway, reason: string, code: number): Promise<void> {
+  try {
+    await gateway.drain(reason)
+  } finally {
+    await exit(code)
+  }
+}
+
+/**
+ * A bug must not end open streams without a word. A rejection nobody waited for leaves the rest
+ * intact; after an exception thrown into the event loop nothing is certain, so it drains and ends.
+ */
+function guardAgainstBugs(log: Log): void {
+  process.on('unhandledRejection', (reason) =>
+    log.error(`unhandled rejection: ${describe(reason)}`),
+  )
+  process.on('uncaughtException', (error) => {
+    log.error(`uncaught exception: ${describe(error)}`)
+    if (running === null || stopping) {
+      void exit(1) // exit() itself cannot fail
+      return
+    }
+    stopping = true
+    void stop(running, 'uncaught exception', 1) // stop() handles its own failure
+  })
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error)
+}
+
+// Timers of the gateway never keep a process alive; between two tries of a boot nothing else does.
+const alive = setInterval(() => {}, 2 ** 30)
+await main()
+clearInterval(alive)

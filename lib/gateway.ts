@@ -1,0 +1,197 @@
+/**
+ * The composition root: makes every part from a checked configuration, wires them, and gives the
+ * whole its life. No logic of its own beyond the order of boot: identity provider before
+ * database, database before listener, so that a mistake never leaves half a deployment behind.
+ */
+import { readFileSync } from 'node:fs'
+import { describeBoot } from './boot-lines.ts'
+import { createCatalogue } from './catalogue/resolve.ts'
+import type { Config, LoadedConfig } from './config.ts'
+import type { EnvironmentSettings } from './config/environment.ts'
+import { findUnsupported } from './config/unsupported.ts'
+import { createEgress } from './egress/dispatcher.ts'
+import { createAccessControl, createPublicClientNotice } from './http/access-control.ts'
+import { createClientAddressReader } from './http/client-address.ts'
+import { createEdge } from './http/edge.ts'
+import { createReadyz, type Readiness } from './http/health.ts'
+import { createLimitCheck } from './http/limits.ts'
+import { createRouter } from './http/router.ts'
+import type { Certificate } from './http/node-server.ts'
+import { createServer, type GatewayServer } from './http/server.ts'
+import { createIdentity, type Identity } from './identity/identity.ts'
+import { createInference } from './inference.ts'
+import type { Clock } from './kernel/clock.ts'
+import type { Audit, Log } from './kernel/log.ts'
+import { productVersion } from './kernel/version.ts'
+import { createModelsHandler } from './models.ts'
+import { createLandingPage } from './page/landing.ts'
+import { createProtocolPage } from './page/protocol.ts'
+import { createModelAccess } from './policy/model-access.ts'
+import { createRoutes, type RouteHandlers } from './routes.ts'
+import { createAdmission, defaultBytesMax, defaultOpenMax } from './upstream/admission.ts'
+import { createFailover } from './upstream/failover.ts'
+import { hasRecordedSpend } from './upstream/load-test.ts'
+import { createUpstreams, type Upstreams } from './upstream/registry.ts'
+import { createMeters } from './spend/meter.ts'
+import { type Database, openDatabase } from './store/database.ts'
+import type { Store } from './store/store.ts'
+
+export interface GatewayParts {
+  readonly loaded: Extract<LoadedConfig, { kind: 'ok' }>
+  readonly settings: EnvironmentSettings
+  readonly clock: Clock
+  readonly log: Log
+  readonly audit: Audit
+  /** Ends the boot early. */
+  readonly signal: AbortSignal
+}
+
+export interface Gateway {
+  /** Binds, then says so; rejects when the port is taken. */
+  listen(): Promise<void>
+  /** Stops listening, lets open requests finish within the drain window, closes everything. */
+  drain(reason: string): Promise<void>
+  /** Ends every open request now and returns how many there were. */
+  cut(): number
+}
+
+/** Rejects with one line for the operator when the configured world is not there. */
+export async function createGateway(parts: GatewayParts): Promise<Gateway> {
+  const { loaded, settings, clock, log, audit, signal } = parts
+  const { config } = loaded
+  refuseUnsupported(config, log)
+  const egress = createEgress({ allowLoopback: settings.allowLoopback, clock })
+  const database = openDatabase(config.store, { clock, log, hasExtraCa: settings.hasExtraCa })
+  const identity = createIdentity(
+    { ...config, public_url: config.listen.public_url, tls: config.listen.tls !== undefined },
+    { kv: database.kv, rateLimit: database.rateLimit, egress, clock, log, audit },
+  )
+  await identity.ready()
+  await database.start(signal)
+  await refuseMixedLoadTest(config, database.store)
+  const upstreams = createUpstreams(egress, clock, config)
+  const server = createListener(config, identity, upstreams, database, parts)
+  const close = async (): Promise<void> => {
+    await Promise.all(upstreams.served.map((upstream) => upstream.close()))
+    await Promise.all([egress.close(), database.close()])
+  }
+
+  return {
+    async listen() {
+      const port = await server.listen()
+      for (const line of describeBoot(config, settings, port)) log.info(line)
+      for (const note of loaded.notes) log.info(note)
+      for (const { path, text } of loaded.warnings)
+        log.warn(path === '' ? text : `${path}: ${text}`)
+    },
+    async drain(reason) {
+      const windowMs = settings.drainTimeoutMs
+      log.info(
+        `${reason}: draining, open requests have ${windowMs} ms (CLAUDE_GATEWAY_DRAIN_TIMEOUT_MS)`,
+      )
+      const cut = await server.drain(windowMs)
+      if (cut > 0)
+        log.warn(`drain window over after ${windowMs / 1000}s: cut ${cut} request(s) still open`)
+      else log.info('drained: no request was cut')
+      await close()
+    },
+    cut: () => server.cut(),
+  }
+}
+
+/** Serving with a key whose restriction does not exist would silently lift it. */
+function refuseUnsupported(config: Config, log: Log): void {
+  const { refusals, ineffective } = findUnsupported(config)
+  if (refusals.length > 0) throw new Error(refusals.join('; '))
+  if (ineffective.length > 0) {
+    log.warn(`set but without effect in this version: ${ineffective.join(', ')}`)
+  }
+}
+
+/** Canned replies are metered like real ones and must not be mixed with what people spent. */
+async function refuseMixedLoadTest(config: Config, store: Store): Promise<void> {
+  if (config.load_test_mode?.enabled !== true || !(await hasRecordedSpend(store))) return
+  throw new Error('load_test_mode is on, but the database holds recorded spend: use one of its own')
+}
+
+function readCertificate(files: { readonly cert: string; readonly key: string }): Certificate {
+  return { cert: readFileSync(files.cert), key: readFileSync(files.key) }
+}
+
+function createListener(
+  config: Config,
+  identity: Identity,
+  upstreams: Upstreams,
+  database: Database,
+  parts: GatewayParts,
+): GatewayServer {
+  const { clock, log, audit } = parts
+  const { listen, access_control, limits } = config
+  const readiness: Readiness = () => (server.draining ? 'draining' : database.readiness())
+  const routes = createRoutes(createHandlers(config, identity, upstreams, readiness, parts))
+  const server = createServer(
+    {
+      edge: createEdge({
+        router: createRouter(routes),
+        access: createAccessControl(access_control, audit),
+        noticePublicClient: createPublicClientNotice(audit, log),
+        checkLimits: createLimitCheck(limits),
+        authenticate: (exchange) => identity.authenticate(exchange),
+      }),
+      clientAddress: createClientAddressReader(listen.trusted_proxies, log),
+      clock,
+      log,
+    },
+    {
+      host: listen.host,
+      port: listen.port,
+      tls: listen.tls === undefined ? undefined : readCertificate(listen.tls),
+      bodyBytesMax: limits.max_request_bytes,
+    },
+  )
+  return server
+}
+
+function createHandlers(
+  config: Config,
+  identity: Identity,
+  upstreams: Upstreams,
+  readiness: Readiness,
+  { settings, clock, log, audit }: GatewayParts,
+): RouteHandlers {
+  const catalogue = createCatalogue(config.upstreams, config, config.extensions.models)
+  const access = createModelAccess(config.managed?.policies ?? [], catalogue)
+  const inference = createInference({
+    access,
+    catalogue,
+    admission: createAdmission(
+      {
+        openMax: settings.openRequestsMax ?? defaultOpenMax,
+        bytesMax: defaultBytesMax,
+        isConfigured: settings.openRequestsMax !== undefined,
+      },
+      clock,
+      log,
+    ),
+    failover: createFailover({ clock, log, configured: config.upstreams.length }),
+    upstreams: new Map(upstreams.served.map((upstream) => [upstream.name, upstream])),
+    openMeter: createMeters(log),
+    loadTest: config.load_test_mode?.enabled === true,
+    clock,
+    log,
+    audit,
+  })
+  return {
+    readyz: createReadyz(readiness),
+    landing: createLandingPage({
+      version: productVersion,
+      public_url: config.listen.public_url,
+      issuer: config.oidc.issuer,
+    }),
+    protocol: createProtocolPage(),
+    identity: identity.handlers,
+    models: createModelsHandler(catalogue, access),
+    messages: inference('messages'),
+    countTokens: inference('count_tokens'),
+  }
+}

@@ -1,0 +1,217 @@
+/**
+ * The life of `POST /v1/messages` and `/v1/messages/count_tokens`, top to bottom: line order is
+ * the order of checks, each line one named step, every way out one audit line. This is where the
+ * features meet; none of them knows another.
+ */
+import {
+  type Finish,
+  type InferenceEntry,
+  openInferenceEntry,
+  outcomeOf,
+} from './audit/inference.ts'
+import type { CallerHandler, Exchange, Reply } from './http/exchange.ts'
+import { adoptClientRequestId } from './http/request-id.ts'
+import { ClientGone, DeadlineExceeded } from './kernel/abort.ts'
+import type { Caller } from './kernel/caller.ts'
+import type { Clock } from './kernel/clock.ts'
+import { errorTable, fail, GatewayError } from './kernel/errors.ts'
+import type { Audit, Log } from './kernel/log.ts'
+import type { ModelAccess } from './policy/model-access.ts'
+import type { Catalogue } from './catalogue/resolve.ts'
+import type { Meter, OpenMeter } from './spend/meter.ts'
+import { type JsonBody, scanJsonBody } from './stream/json-body.ts'
+import type { Outcome, Tap } from './stream/tap.ts'
+import type { Admission, Place } from './upstream/admission.ts'
+import type { Failover, Route } from './upstream/failover.ts'
+import { loadTestCaller } from './upstream/load-test.ts'
+import type { Answer, Ask, Operation, Upstream } from './upstream/upstream.ts'
+
+export interface InferenceParts {
+  readonly access: ModelAccess
+  readonly catalogue: Catalogue
+  readonly admission: Admission
+  readonly failover: Failover
+  readonly upstreams: ReadonlyMap<string, Upstream>
+  readonly openMeter: OpenMeter
+  /** `load_test_mode.enabled`. */
+  readonly loadTest: boolean
+  readonly clock: Clock
+  readonly log: Log
+  readonly audit: Audit
+}
+
+/** nginx's status for a client that left before it got an answer; nobody receives it. */
+const clientClosedRequest = 499
+
+export function createInference(parts: InferenceParts): (operation: Operation) => CallerHandler {
+  return (operation) => async (exchange, session) => {
+    adoptClientRequestId(exchange)
+    const caller = parts.loadTest
+      ? loadTestCaller(session, exchange.headers['x-load-test-user'])
+      : session
+    const entry = openEntry(exchange, caller, parts)
+    const place = await enter(exchange, entry, parts)
+    try {
+      const body = scan(await exchange.readBody())
+      const model = readModel(body, entry)
+      checkModel(model, caller, parts)
+      const routes = resolve(model, caller, exchange, parts)
+      const ask = { ...describe(operation, exchange, body), model, caller }
+      const result = await parts.failover.first(routes, ask, exchange.path)
+      place.releaseBytes()
+      if (result.kind === 'client-gone') throw new ClientGone()
+      if (result.kind === 'exhausted') refuseExhausted(result.attempts)
+      return reply(result.answer, ask, entry, parts, place)
+    } catch (error) {
+      place.leave()
+      entry.end(statusOf(error), error instanceof ClientGone ? 'client_abort' : 'refused')
+      throw error
+    }
+  }
+}
+
+function openEntry(exchange: Exchange, caller: Caller, parts: InferenceParts): InferenceEntry {
+  const { requestId, path, startedAt } = exchange
+  const entry = openInferenceEntry({ requestId, caller, path, startedAt }, parts.clock, parts.audit)
+  entry.loadTest = parts.loadTest
+  return entry
+}
+
+/** Waits for room for the body; a refusal here is audited like any other. */
+async function enter(exchange: Exchange, entry: InferenceEntry, { admission }: InferenceParts) {
+  try {
+    const bytes = Number(exchange.headers['content-length'] ?? 0)
+    return await admission.enter(bytes, exchange.signal)
+  } catch (error) {
+    entry.end(statusOf(error), error instanceof ClientGone ? 'client_abort' : 'refused')
+    throw error
+  }
+}
+
+function scan(bytes: Uint8Array): JsonBody {
+  const result = scanJsonBody(bytes)
+  switch (result.kind) {
+    case 'ok':
+      return result.body
+    case 'invalid':
+      return fail('inference/invalid-json')
+    case 'not-an-object':
+      return fail('inference/not-an-object')
+    case 'duplicate':
+      return fail('inference/duplicate-key', { message: `duplicate key: ${result.key}` })
+  }
+}
+
+function readModel(body: JsonBody, entry: InferenceEntry): string {
+  if (!body.has('model')) return fail('inference/model-required')
+  const model = body.stringValue('model')
+  if (model === undefined) return fail('inference/model-not-a-string')
+  if (model === '') return fail('inference/model-required')
+  entry.model = model
+  return model
+}
+
+function checkModel(model: string, caller: Caller, { access }: InferenceParts): void {
+  const message = access.refusal(caller, model)
+  if (message !== null) fail('inference/model-denied', { message })
+}
+
+function resolve(
+  model: string,
+  caller: Caller,
+  { requestId }: Exchange,
+  { catalogue, upstreams, log }: InferenceParts,
+): Route[] {
+  const resolution = catalogue.resolve(model, caller.groups)
+  if (resolution.kind === 'unknown') {
+    log.warn(`inference: model resolution failed request_id=${requestId}: ${resolution.logText}`)
+    return fail('inference/model-unknown', { message: resolution.message })
+  }
+  const routes: Route[] = []
+  for (const route of resolution.routes) {
+    const upstream = upstreams.get(route.upstream)
+    if (upstream !== undefined) routes.push({ upstream, model: route.model })
+  }
+  return routes
+}
+
+function describe(operation: Operation, exchange: Exchange, body: JsonBody) {
+  const { query, headers, requestId, signal } = exchange
+  return {
+    operation,
+    body,
+    streams: body.truthy('stream'),
+    query,
+    headers,
+    requestId,
+    signal,
+  } satisfies Omit<Ask, 'model' | 'caller'>
+}
+
+function refuseExhausted(attempts: number): never {
+  return fail('inference/all-failed', { message: `all upstreams failed (${attempts} attempted)` })
+}
+
+/** From here on the head is out: what goes wrong is told inside the body and in the audit. */
+function reply(
+  answer: Answer,
+  ask: Ask,
+  entry: InferenceEntry,
+  parts: InferenceParts,
+  place: Place,
+): Reply {
+  entry.upstream = answer.upstream
+  entry.upstreamRequestId = answer.upstreamRequestId
+  entry.upstreamCloudRequestId = answer.upstreamCloudRequestId
+  const isSuccess = answer.status >= 200 && answer.status < 300
+  const isMetered = isSuccess && ask.operation === 'messages'
+  const meter = isMetered ? parts.openMeter({ ...ask, contentType: contentTypeOf(answer) }) : null
+  const finish = (ended: Outcome): Finish => {
+    const usage = meter?.usage()
+    const isIncomplete = ended === 'complete' && usage?.complete === false
+    return { outcome: isIncomplete ? 'upstream_incomplete' : outcomeOf(ended), usage }
+  }
+  const leaving: Tap = { name: 'admission', settle: () => place.leave() }
+  const audit = entry.tap(answer.status, finish)
+  return {
+    status: answer.status,
+    headers: isSuccess ? [...answer.headers, ['request-id', ask.requestId]] : answer.headers,
+    body: answer.body,
+    // The meter settles before the audit line that reports its figures.
+    taps: meter === null ? [audit, leaving] : [meter, audit, leaving],
+    breakOff: (reason) => breakOff(reason, meter, ask, answer, parts.log),
+  }
+}
+
+/** An SSE body ends with an error event that clients understand; any other must look cut. */
+function breakOff(
+  reason: unknown,
+  meter: Meter | null,
+  ask: Ask,
+  answer: Answer,
+  log: Log,
+): string | null {
+  const detail = reason instanceof Error ? reason.message : String(reason)
+  log.warn(
+    `upstream stream error request_id=${ask.requestId}: ${answer.upstream}: ${
+      reason instanceof DeadlineExceeded ? 'the upstream fell silent: ' : ''
+    }${detail}`,
+  )
+  const closing = meter?.closing() ?? null
+  if (closing === null) return null
+  const error = {
+    type: 'error',
+    request_id: ask.requestId,
+    error: { type: 'api_error', message: 'upstream error' },
+  }
+  return `${closing}event: error\ndata: ${JSON.stringify(error)}\n\n`
+}
+
+function contentTypeOf({ headers }: Answer): string | null {
+  return headers.find(([name]) => name.toLowerCase() === 'content-type')?.[1] ?? null
+}
+
+function statusOf(error: unknown): number {
+  if (error instanceof GatewayError) return errorTable[error.code].status
+  return error instanceof ClientGone ? clientClosedRequest : 500
+}

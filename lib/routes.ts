@@ -1,0 +1,48 @@
+/**
+ * The whole HTTP surface on one screen: method, path, who may call, who answers. Everything else
+ * is 401 without a session and 404 with one.
+ */
+import { handleHealthz } from './http/health.ts'
+import type { CallerHandler, Handler } from './http/exchange.ts'
+import type { Route } from './http/router.ts'
+import type { IdentityHandlers } from './identity/identity.ts'
+
+export interface RouteHandlers {
+  readonly readyz: Handler
+  readonly landing: Handler
+  readonly protocol: Handler
+  readonly identity: IdentityHandlers
+  readonly models: CallerHandler
+  readonly messages: CallerHandler
+  readonly countTokens: CallerHandler
+}
+
+export function createRoutes(handlers: RouteHandlers): readonly Route[] {
+  const { readyz, landing, protocol, identity, models, messages, countTokens } = handlers
+  return [
+    { method: 'GET+HEAD', path: '/healthz', access: 'health', handle: handleHealthz },
+    { method: 'GET+HEAD', path: '/readyz', access: 'health', handle: readyz },
+    { method: 'GET+HEAD', path: '/', access: 'open', handle: landing },
+    { method: 'GET', path: '/protocol', access: 'open', handle: protocol },
+    {
+      method: 'ANY',
+      path: '/.well-known/oauth-authorization-server',
+      access: 'open',
+      handle: identity.discovery,
+    },
+    {
+      method: 'POST',
+      path: '/oauth/device_authorization',
+      access: 'open',
+      handle: identity.deviceAuthorization,
+    },
+    { method: 'POST', path: '/oauth/token', access: 'open', handle: identity.token },
+    { method: 'ANY', path: '/oauth/callback', access: 'open', handle: identity.callback },
+    { method: 'GET', path: '/device', access: 'open', handle: identity.devicePage },
+    { method: 'POST', path: '/device', access: 'open', handle: identity.deviceSubmit },
+    { method: 'POST', path: '/device/deny', access: 'open', handle: identity.deviceDeny },
+    { method: 'GET', path: '/v1/models', access: 'caller', handle: models },
+    { method: 'POST', path: '/v1/messages', access: 'caller', handle: messages },
+    { method: 'POST', path: '/v1/messages/count_tokens', access: 'caller', handle: countTokens },
+  ]
+}

@@ -1,0 +1,175 @@
+/**
+ * The rules of this tree that no compiler knows, as tests over what git tracks: who may import
+ * whom, which package is whose secret, how large a file may be, and what has a better way.
+ */
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
+import { basename, dirname, join, normalize } from 'node:path'
+import { test } from 'node:test'
+import { errorTable } from '../lib/kernel/errors.ts'
+
+const root = dirname(import.meta.dirname)
+const tracked = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], {
+  cwd: root,
+  encoding: 'utf8',
+})
+  .split('\n')
+  .filter((path) => path !== '' && existsSync(join(root, path)))
+const read = (path: string): string => readFileSync(join(root, path), 'utf8')
+const sources = tracked.filter((path) => /^(lib|bin|spec|bench)\/.*\.(ts|mjs)$/.test(path))
+const library = sources.filter((path) => path.startsWith('lib/'))
+
+/** Layer → what it may import besides itself. Features stand side by side and never meet. */
+const shared = ['kernel', 'stream', 'http', 'egress', 'store', 'catalogue', 'page', 'schema']
+const layers: Readonly<Record<string, readonly string[]>> = {
+  kernel: [],
+  schema: ['kernel'],
+  stream: ['kernel'],
+  http: ['kernel', 'stream', 'schema'],
+  store: ['kernel', 'schema'],
+  egress: ['kernel', 'stream', 'schema'],
+  catalogue: ['kernel', 'schema'],
+  page: ['kernel', 'http'],
+  upstream: shared,
+  identity: shared,
+  policy: shared,
+  spend: shared,
+  audit: shared,
+  telemetry: shared,
+  config: [...shared, 'upstream', 'identity', 'policy', 'spend', 'audit', 'telemetry'],
+}
+
+/** Package → the one place under lib that may know it. */
+const vendors: Readonly<Record<string, RegExp>> = {
+  jose: /^lib\/identity\//,
+  oauth4webapi: /^lib\/identity\//,
+  pg: /^lib\/store\//,
+  'pg-listen': /^lib\/store\//,
+  undici: /^lib\/egress\//,
+  yaml: /^lib\/config(\/|\.ts$)/,
+  valibot: /^lib\/(schema\/|config(\/|\.ts$)|[a-z]+\/config\.ts$)/,
+}
+
+/** What has a better way, and where it may stand all the same. */
+const banned: readonly { text: RegExp; instead: string; allowed?: RegExp }[] = [
+  { text: /\bconsole\./, instead: 'kernel/log' },
+  { text: /\bDate\.now\(|\bperformance\.now\(/, instead: 'kernel/clock', allowed: /kernel\/clock/ },
+  { text: /\bsetTimeout\(|\bsetInterval\(/, instead: 'kernel/clock', allowed: /kernel\/clock/ },
+  { text: /\bprocess\.(env|exit)\b/, instead: 'bin/gateway.ts' },
+  { text: /\bMath\.random\(/, instead: 'node:crypto' },
+]
+
+const importPattern =
+  /(?:^|\s)(?:import|export)\s[^'"]*?from\s+['"]([^'"]+)['"]|import\(['"]([^'"]+)['"]\)/g
+const imports = (path: string): string[] =>
+  [...read(path).matchAll(importPattern)].map(([, from, lazily]) => from ?? lazily ?? '')
+const layerOf = (path: string): string => /^lib\/([a-z]+)(?:\/|\.ts$)/.exec(path)?.[1] ?? ''
+
+test('tidy: a layer imports only the layers below it, and features never meet', () => {
+  const wrong: string[] = []
+  for (const path of library) {
+    const layer = layerOf(path)
+    const allowed = layers[layer]
+    // Files of lib itself put the features together and may import everything.
+    if (allowed === undefined && dirname(path) === 'lib') continue
+    assert.ok(allowed, `${path}: the layer ${layer} is not in the table`)
+    for (const from of imports(path).filter((name) => name.startsWith('.'))) {
+      const target = layerOf(normalize(join(dirname(path), from)))
+      if (target !== layer && !allowed.includes(target)) wrong.push(`${path} imports ${from}`)
+    }
+  }
+  assert.deepEqual(wrong, [])
+})
+
+test('tidy: each package is the secret of one folder, and every fence is in use', () => {
+  const wrong: string[] = []
+  const used = new Set<string>()
+  for (const path of library) {
+    for (const from of imports(path).filter((name) => !/^(\.|node:)/.test(name))) {
+      const name = from.startsWith('@') ? from.split('/').slice(0, 2).join('/') : from.split('/')[0]
+      const fence = vendors[name ?? '']
+      used.add(name ?? '')
+      if (fence === undefined || !fence.test(path)) wrong.push(`${path} imports ${from}`)
+    }
+  }
+  assert.deepEqual(wrong, [])
+  assert.deepEqual(
+    Object.keys(vendors).filter((name) => !used.has(name)),
+    [],
+  )
+})
+
+test('tidy: no file of lib or bin is longer than one idea (400 lines) or exports more than 7 names', () => {
+  const wrong: string[] = []
+  for (const path of sources.filter((name) => /^(lib|bin)\//.test(name))) {
+    const text = read(path)
+    const lines = text.split('\n').length
+    const exported = [...text.matchAll(/^export (?!type \{|\{)/gm)].length
+    // Tables of facts are as long as the facts.
+    if (
+      lines > 400 &&
+      !/^lib\/(store\/migrations|catalogue\/models|policy\/settings-keys)/.test(path)
+    ) {
+      wrong.push(`${path} has ${lines} lines`)
+    }
+    if (exported > 7 && !path.endsWith('/config.ts') && !path.startsWith('lib/schema/')) {
+      wrong.push(`${path} exports ${exported} names`)
+    }
+  }
+  assert.deepEqual(wrong, [])
+})
+
+test('tidy: what has a better way is not used', () => {
+  const wrong: string[] = []
+  for (const path of library) {
+    const lines = read(path).split('\n')
+    for (const { text, instead, allowed } of banned) {
+      if (allowed?.test(path)) continue
+      const at = lines.findIndex((line) => text.test(line) && !/^\s*(\*|\/\/|\/\*)/.test(line))
+      if (at >= 0) wrong.push(`${path}:${at + 1}: use ${instead}`)
+    }
+  }
+  assert.deepEqual(wrong, [])
+})
+
+test('tidy: every file of lib with code says what it is for and has its spec', () => {
+  const wrong: string[] = []
+  for (const path of library) {
+    const text = read(path)
+    if (!text.startsWith('/**')) wrong.push(`${path} does not open with its purpose`)
+    const isDeclarative = !/\bfunction\b|=>/.test(text.replaceAll(/\/\*[^]*?\*\//g, ''))
+    const spec = path.replace(/^lib\//, 'spec/').replace(/\.ts$/, '.spec.ts')
+    const named = tracked.some(
+      (name) => name.endsWith('.spec.ts') && read(name).includes(`/${basename(path)}'`),
+    )
+    if (!isDeclarative && !tracked.includes(spec) && !named) wrong.push(`${path} has no spec`)
+  }
+  assert.deepEqual(wrong, [])
+})
+
+test('tidy: every refusal of the error table is named by a spec', () => {
+  const specs = tracked.filter((path) => path.endsWith('.spec.ts')).map(read)
+  const messages = Object.entries(errorTable).filter(
+    ([code]) => !specs.some((text) => text.includes(`'${code}'`)),
+  )
+  assert.deepEqual(
+    messages.map(([code]) => code),
+    [],
+  )
+})
+
+test('tidy: nothing is left over', () => {
+  const wrong: string[] = []
+  for (const path of sources) {
+    const text = read(path)
+    if (/\b(FIXME|XXX|HACK)\b|TODO(?!\(#\d+\))/.test(text) && path !== 'spec/tidy.spec.ts') {
+      wrong.push(`${path} has an open note`)
+    }
+    if (/\b(utils|helpers|common|misc|types|index)\.ts$/.test(path)) {
+      wrong.push(`${path} is named for no thing`)
+    }
+  }
+  assert.match(read('CHANGELOG.md'), /^## \[?Unreleased/m)
+  assert.deepEqual(wrong, [])
+})

@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { describeBoot } from '../lib/boot-lines.ts'
+import { loadConfig } from '../lib/config.ts'
+import { readEnvironment } from '../lib/config/environment.ts'
+
+function linesOf(changes: object = {}, environment: Record<string, string> = {}): string {
+  const file = {
+    listen: { host: '127.0.0.1', port: 0, public_url: 'https://gw.example.com' },
+    oidc: { issuer: 'https://idp.example.com', client_id: 'gw', client_secret: 'hunter2' },
+    session: { jwt_secret: '0123456789abcdef0123456789abcdef0123456789abcdef' },
+    store: { postgres_url: 'postgres://u:hunter3@db/gw' },
+    upstreams: [{ provider: 'anthropic', name: 'first', auth: { api_key: 'hunter4' } }],
+    ...changes,
+  }
+  const loaded = loadConfig({
+    path: 'gateway.yaml',
+    environment,
+    now: Date.now(),
+    readFile: () => Buffer.from(JSON.stringify(file)),
+  })
+  assert.equal(loaded.kind, 'ok')
+  if (loaded.kind !== 'ok') return ''
+  return describeBoot(loaded.config, readEnvironment(environment).settings, 4321).join('\n')
+}
+
+test('boot lines: they say where the gateway listens, for whom, and with which upstreams', () => {
+  const lines = linesOf()
+  assert.match(
+    lines,
+    /listening on http:\/\/127\.0\.0\.1:4321\npublic_url https:\/\/gw\.example\.com\n/,
+  )
+  assert.match(lines, /client IPs: TCP peer address \(listen\.trusted_proxies empty\)/)
+  assert.match(lines, /oidc issuer https:\/\/idp\.example\.com/)
+  assert.match(lines, /email domains \(unrestricted\)\nallowed groups \(unrestricted\)/)
+  assert.match(lines, /upstreams 1: first\(anthropic\)/)
+  assert.match(lines, /telemetry relay: not configured\nmanaged settings: not configured/)
+})
+
+test('boot lines: restrictions and bounds that are set are shown', () => {
+  const lines = linesOf(
+    {
+      listen: { host: '::1', public_url: 'https://gw', trusted_proxies: ['10.0.0.0/8', '::1'] },
+      oidc: {
+        issuer: 'https://idp.example.com',
+        client_id: 'gw',
+        client_secret: 's',
+        allowed_email_domains: ['@Example.com'],
+        allowed_groups: ['a', 'b'],
+      },
+    },
+    { BUN_CONFIG_MAX_HTTP_REQUESTS: '50' },
+  )
+  assert.match(lines, /http:\/\/\[::1\]:4321/)
+  assert.match(lines, /X-Forwarded-For via listen\.trusted_proxies \(2 entries\)/)
+  assert.match(lines, /email domains example\.com\nallowed groups a,b/)
+  assert.match(lines, /at most 50 at once per process/)
+})
+
+test('boot lines: no secret is in them', () => {
+  assert.doesNotMatch(linesOf(), /hunter|0123456789abcdef/)
+})

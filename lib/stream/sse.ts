@@ -5,6 +5,7 @@
  * decoded nor copied, only measured. It must not throw for anything an upstream sends.
  */
 import { isAscii } from 'node:buffer'
+import { asBuffer } from './as-buffer.ts'
 import { createBoundedBytes, type BoundedBytes } from './bounded-bytes.ts'
 
 export interface SseListener {
@@ -22,6 +23,11 @@ export interface SseListener {
 
 export interface SseScanner {
   push(chunk: Uint8Array): void
+  /**
+   * The stream has ended, or was cut: reports a half event as far as it came. Clients drop it,
+   * but what it holds was delivered. Nothing may be pushed afterwards.
+   */
+  finish(): void
   /** True at the start and after each blank line: another event may be written here. */
   readonly atBoundary: boolean
   /** What closes a half event so that another can follow: line feeds, or nothing at a boundary. */
@@ -89,6 +95,7 @@ export function createSseScanner(listener: SseListener): SseScanner {
   const atLineStart = (): boolean => state.place === 'name' && state.nameLength === 0
   return {
     push: (chunk) => scan(state, asBuffer(chunk)),
+    finish: () => endEvent(state),
     get atBoundary() {
       return atLineStart() && !state.open
     },
@@ -98,12 +105,6 @@ export function createSseScanner(listener: SseListener): SseScanner {
       return atLineStart() && !state.afterCr ? '\n' : '\n\n'
     },
   }
-}
-
-/** A Buffer over the same memory: its `indexOf` is the fast one. */
-function asBuffer(chunk: Uint8Array): Buffer {
-  if (Buffer.isBuffer(chunk)) return chunk
-  return Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
 }
 
 function scan(state: State, bytes: Buffer): void {

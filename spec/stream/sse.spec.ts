@@ -161,6 +161,31 @@ test('sse: an event that is cut off is not reported', () => {
   }
 })
 
+test('sse: at the end of the stream a half event is reported as far as it came', () => {
+  const whole = 'data: 0\n\nevent: a\ndata: {"x":1}'
+  for (const [text, last] of [
+    [whole, '{"x":1}'],
+    [`${whole}\n`, '{"x":1}'],
+    [whole.slice(0, -2), '{"x":'],
+    [whole.slice(0, whole.indexOf('{')), ''],
+    [`${whole}\n\n`, null],
+    [`${whole}\n\n: comment`, null],
+    [whole.slice(0, whole.indexOf('data: {')), null],
+    ['', null],
+  ] as const) {
+    for (const { name, chunks } of chunkings(text)) {
+      const { scanner, events } = createCollector()
+      for (const chunk of chunks) scanner.push(chunk)
+      const before = events.length
+      scanner.finish()
+      scanner.finish()
+      const added = events.slice(before)
+      const expected = last === null ? [] : [{ type: 'a', data: last, chars: last.length }]
+      assert.deepEqual(added, expected, `${name} of ${JSON.stringify(text)}`)
+    }
+  }
+})
+
 test('sse: random streams give what the standard says, in every chunking', () => {
   const random = createRandom()
   const lines = ['', '', '', ':c', ': ', 'event: content_block_delta', 'event: ping', 'event:x']

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
-import { getEventListeners } from 'node:events'
+import { getEventListeners, once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
 import { createEgress } from '../../lib/egress/dispatcher.ts'
 import type { Egress, EgressRequest, EgressResponse } from '../../lib/egress/egress.ts'
@@ -113,6 +115,24 @@ test('dispatcher: redirects are answers', () =>
     server.always({ status: 307, headers: ['location', '/elsewhere'], body: '' })
     assert.equal((await send()).status, 307)
     assert.equal(server.requests.length, 1)
+  }))
+
+test('dispatcher: an early hint before the answer is not the answer', () =>
+  withServer(async ({ egress, send }) => {
+    const server = createServer((_request, response) => {
+      response.writeEarlyHints({ link: '</style.css>; rel=preload' })
+      response.writeHead(201, ['x-real', 'yes']).end('{}')
+    })
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    // A TCP server's address is always of this shape; node types also cover pipes.
+    const { port } = server.address() as AddressInfo
+    const response = await send({ url: new URL(`http://127.0.0.1:${port}`) })
+    assert.equal(response.status, 201)
+    assert.ok(response.headers.includes('x-real') && !response.headers.includes('link'))
+    assert.equal(await readAll(response.body), '{}')
+    await egress.close()
+    server.close()
   }))
 
 test('dispatcher: only http and https addresses are connected to', () =>

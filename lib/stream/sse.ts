@@ -95,7 +95,12 @@ export function createSseScanner(listener: SseListener): SseScanner {
   const atLineStart = (): boolean => state.place === 'name' && state.nameLength === 0
   return {
     push: (chunk) => scan(state, asBuffer(chunk)),
-    finish: () => endEvent(state),
+    finish() {
+      // What closes the half event is still to be known.
+      const { open } = state
+      endEvent(state)
+      state.open = open
+    },
     get atBoundary() {
       return atLineStart() && !state.open
     },

@@ -177,8 +177,10 @@ test('sse: at the end of the stream a half event is reported as far as it came',
       const { scanner, events } = createCollector()
       for (const chunk of chunks) scanner.push(chunk)
       const before = events.length
+      const closing = scanner.closing()
       scanner.finish()
       scanner.finish()
+      assert.equal(scanner.closing(), closing)
       const added = events.slice(before)
       const expected = last === null ? [] : [{ type: 'a', data: last, chars: last.length }]
       assert.deepEqual(added, expected, `${name} of ${JSON.stringify(text)}`)

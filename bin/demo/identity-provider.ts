@@ -21,11 +21,16 @@ export const samplePeople: readonly SamplePerson[] = [
   { id: 'u-priya', name: 'Priya Castellan', email: 'priya@example.com', groups: ['contractors'] },
 ]
 
+/** A native client may use any port of these (RFC 8252 section 7.3). */
+const loopbackCallbacks = ['http://127.0.0.1/oauth/callback', 'http://localhost/oauth/callback']
+
 export interface ProviderOptions {
   /** 0 takes a free one. */
   readonly port: number
   readonly client_id: string
   readonly client_secret: string
+  /** Besides `/oauth/callback` on any loopback port. */
+  readonly redirect_uris?: readonly string[]
   readonly people?: readonly SamplePerson[]
   /** Who is signed in without being asked; undefined shows the page. */
   readonly choose?: () => string | undefined
@@ -40,7 +45,7 @@ export interface RunningProvider {
   close(): Promise<void>
 }
 
-/** Listens on 127.0.0.1. The gateway may use any loopback port as its callback (RFC 8252). */
+/** Listens on 127.0.0.1. */
 export async function startIdentityProvider(options: ProviderOptions): Promise<RunningProvider> {
   const server = createServer()
   await new Promise<void>((resolve, reject) => {
@@ -131,7 +136,7 @@ function createProvider(
   issuer: string,
   signingKey: Readonly<Record<string, unknown>>,
   people: readonly SamplePerson[],
-  { client_id, client_secret }: ProviderOptions,
+  { client_id, client_secret, redirect_uris = [] }: ProviderOptions,
 ): Provider {
   const hour = 60 * 60
   const policy = interactionPolicy.base()
@@ -149,7 +154,7 @@ function createProvider(
         client_id,
         client_secret,
         application_type: 'native',
-        redirect_uris: ['http://127.0.0.1/oauth/callback', 'http://localhost/oauth/callback'],
+        redirect_uris: [...loopbackCallbacks, ...redirect_uris],
         grant_types: ['authorization_code', 'refresh_token'],
         response_types: ['code'],
         token_endpoint_auth_method: 'client_secret_basic',

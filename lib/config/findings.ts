@@ -45,7 +45,7 @@ export interface Findings extends Complaints {
 type Position = (offset: number) => { readonly line: number; readonly column: number }
 
 /** Shorter values occur in ordinary words: replacing them would only garble the report. */
-const hiddenLengthMin = 4
+const hiddenLengthMin = 8
 
 export function createFindings(file: string, position: Position): Findings {
   const errors: { readonly offset: number; readonly complaint: Complaint }[] = []

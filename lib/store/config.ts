@@ -2,11 +2,8 @@
  * `store`: the database. Read by the configuration loader; the checked values go to the pool.
  * The URL and the password are secrets: no text here repeats any part of them.
  */
-import type { ConfigReport } from '../kernel/report.ts'
-import { nearest } from '../kernel/spelling.ts'
 import { convert } from '../schema/combine.ts'
 import { block, defaulted, type Keys, optional, required } from '../schema/field.ts'
-import type { Loose } from '../schema/loose.ts'
 import { form, secret, text, wholeNumber } from '../schema/value.ts'
 
 export interface StoreConfig {
@@ -48,43 +45,4 @@ const store = block<StoreConfig>({
 
 export const storeKeys: Keys<{ readonly store: StoreConfig }> = {
   store: required(store, 'The PostgreSQL database that all replicas share.'),
-}
-
-/** Spellings of the driver's modes; `prefer` is what a URL without sslmode means. */
-const sslModes = ['disable', 'prefer', 'require', 'verify-ca', 'verify-full'] as const
-
-/** What the form of the URL cannot say. Shows no part of it but a wrong sslmode. */
-export function checkStore(store: Loose<StoreConfig> | undefined, report: ConfigReport): void {
-  const text = store?.postgres_url
-  if (text === undefined) return
-  const path = ['store', 'postgres_url']
-  const authority = /^\w+:\/\/([^/?#]*)/.exec(text)?.[1] ?? ''
-  const host = authority.slice(authority.lastIndexOf('@') + 1)
-  if (host.includes(',')) {
-    report.error(path, {
-      expected: 'one host; let a DNS name or a proxy lead to the primary of several',
-    })
-    return
-  }
-  const url = URL.parse(text)
-  if (url === null) {
-    report.error(path, {
-      expected:
-        'a URL that can be parsed; percent-encode the password in it, or put it into store.password',
-    })
-    return
-  }
-  const mode = url.searchParams.get('sslmode')
-  if (mode !== null && !sslModes.some((known) => known === mode)) {
-    report.error(path, {
-      expected: `sslmode to be one of ${sslModes.join(', ')}`,
-      nearest: nearest(mode, sslModes),
-    })
-  }
-  if (url.searchParams.has('sslrootcert')) {
-    report.error(path, {
-      expected:
-        'no sslrootcert; the environment variable NODE_EXTRA_CA_CERTS names further authorities',
-    })
-  }
 }

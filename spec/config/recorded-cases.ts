@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs'
 import { parse } from 'yaml'
 import type { Environment } from '../../lib/kernel/report.ts'
+import { edit } from './load.ts'
 
 export interface RecordedCase {
   readonly name: string
@@ -89,13 +90,4 @@ function readValue(text: string): [value: unknown, length: number] {
     }
   }
   throw new Error(`no value in ${text}`)
-}
-
-function edit(target: unknown, [step = '', ...rest]: string[], value: unknown): void {
-  if (typeof target !== 'object' || target === null) throw new Error(`nothing to edit at ${step}`)
-  // Test data: plain JSON, whose members are addressed by name.
-  const members = target as Record<string, unknown>
-  if (rest.length > 0) edit((members[step] ??= {}), rest, value)
-  else if (value === undefined) delete members[step]
-  else members[step] = value
 }

@@ -1,0 +1,60 @@
+/** Keys without a feature: which stop the gateway from serving, and which are only named. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import {
+  findUnsupported,
+  unsupportedRows,
+  type UnsupportedRow,
+} from '../../lib/config/unsupported.ts'
+import { loadWith } from './load.ts'
+
+const rows: readonly UnsupportedRow[] = [
+  {
+    feature: 'Caps',
+    keys: ({ admin }) => (admin === undefined ? [] : ['admin']),
+    restricts: 'without it nothing would be capped',
+  },
+  {
+    feature: 'Providers',
+    keys: ({ upstreams }) => upstreams.map(({ name }) => `upstreams.${name}`),
+  },
+]
+
+test('unsupported: a restricting key stops serving, another one is named', () => {
+  assert.deepEqual(findUnsupported(loadWith({ admin: {} }).config(), rows), {
+    refusals: ['admin: not supported by this version yet, and without it nothing would be capped'],
+    ineffective: ['upstreams.anthropic'],
+  })
+  assert.deepEqual(findUnsupported(loadWith({}).config(), rows).refusals, [])
+})
+
+test('unsupported: defaults are not keys somebody set', () => {
+  assert.deepEqual(findUnsupported(loadWith({}).config()), { refusals: [], ineffective: [] })
+})
+
+test('unsupported: what is built can be used without a word', () => {
+  const config = loadWith({
+    'listen.trusted_proxies': ['10.0.0.1'],
+    access_control: { deny_cidrs: ['10.0.0.0/8'] },
+    limits: { max_url_length: 100 },
+    'oidc.allowed_groups': ['a'],
+    'oidc.user_id_claim': 'oid',
+    'upstreams.0.groups': ['a'],
+    'upstreams.0.models': ['claude-*'],
+    'upstreams.0.headers': { 'X-A': 'b' },
+    models: [{ id: 'm', upstream_model: { anthropic: 'x' } }],
+    rate_limits: { device_verify: { max: 1 } },
+    login_notice: 'hello',
+    load_test_mode: { enabled: true },
+    telemetry: {},
+    cri: { enabled: false, policy: { webhook: { url: 'https://policy.example.com' } } },
+  }).config()
+  assert.deepEqual(findUnsupported(config), { refusals: [], ineffective: [] })
+})
+
+test('unsupported: every row has words for the documentation', () => {
+  for (const { feature, restricts } of unsupportedRows) {
+    assert.notEqual(feature, '')
+    if (restricts !== undefined) assert.match(restricts, /^without it .*[^.]$/)
+  }
+})

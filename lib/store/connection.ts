@@ -46,17 +46,22 @@ export function createConnector(options: ConnectionOptionsOfPool): {
   readonly settings: () => pg.ClientConfig
 } {
   const { target, hasExtraCa } = options
-  let ssl = sslFor(target, hasExtraCa)
+  const secure = sslFor(target, hasExtraCa)
+  let ssl = secure
   const settings = (): pg.ClientConfig => ({ ...clientConfig(target), ssl })
   return {
     settings,
     async open() {
+      // Not read again after the wait: others may open at the same time and learn it first.
+      const tried = ssl
       try {
-        return await openOnce(settings(), options)
+        return await openOnce({ ...clientConfig(target), ssl: tried }, options)
       } catch (error) {
         if (target.sslmode !== 'prefer' || !isAboutTls(error)) throw error
-        ssl = ssl === false ? sslFor(target, hasExtraCa) : false
-        return openOnce(settings(), options)
+        const other = tried === false ? secure : false
+        const connection = await openOnce({ ...clientConfig(target), ssl: other }, options)
+        ssl = other
+        return connection
       }
     },
   }

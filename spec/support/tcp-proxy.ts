@@ -14,6 +14,8 @@ export interface TcpProxy {
   forward(): Promise<void>
   /** Connections are accepted and stay open, but no byte moves in either direction. */
   hang(): void
+  /** As a middle box that lost its memory: open connections fall silent for good, new ones work. */
+  forget(): void
   /** The port is closed and so is every connection. */
   refuse(): Promise<void>
   /** Resets every open connection; new ones work. */
@@ -66,6 +68,12 @@ export async function startTcpProxy(
     listener.close()
     await closed
   }
+  const pauseAll = (): void => {
+    for (const { client, server } of pairs) {
+      client.pause()
+      server.pause()
+    }
+  }
   await open(0)
   const address = listener.address()
   if (address === null || typeof address === 'string') throw new Error('no port')
@@ -89,11 +97,9 @@ export async function startTcpProxy(
     },
     hang() {
       silent = true
-      for (const { client, server } of pairs) {
-        client.pause()
-        server.pause()
-      }
+      pauseAll()
     },
+    forget: pauseAll,
     refuse,
     cut,
     aim(port) {

@@ -24,10 +24,12 @@ export function checkSettingsDocument(
     report.error(path, { expected: 'a block of settings' })
     return
   }
+  const slip = (at: KeyPath, close: readonly string[]): void =>
+    report.warn(at, `is no known key and is served as written; did you mean ${close.join(' or ')}?`)
   for (const [name, value] of Object.entries(document)) {
     const shape = Object.hasOwn(settingsKeys, name) ? settingsKeys[name] : undefined
     if (shape === undefined) checkUnknownKey(name, [...path, name], allowed, report)
-    else checkShape(value, shape, [...path, name], report)
+    else checkShape(value, shape, [...path, name], { ...report, slip })
     if (Object.hasOwn(ignoredSettings, name)) {
       report.warn([...path, name], `is served, but clients ignore it: ${ignoredSettings[name]}`)
     }

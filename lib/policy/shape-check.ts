@@ -8,13 +8,13 @@ import { isObject } from './merge.ts'
 import type { JsonObject } from './policy.ts'
 import type { BlockShape, Shape } from './shape.ts'
 
+/** The report, and what a likely slip of the pen in an open block means to the document. */
+export interface ShapeReport extends ConfigReport {
+  slip(path: KeyPath, nearest: readonly string[]): void
+}
+
 /** Reports what is wrong with `value`, which stands at `path`. */
-export function checkShape(
-  value: unknown,
-  shape: Shape,
-  path: KeyPath,
-  report: ConfigReport,
-): void {
+export function checkShape(value: unknown, shape: Shape, path: KeyPath, report: ShapeReport): void {
   switch (shape.kind) {
     case 'list':
       checkList(value, shape, path, report)
@@ -110,7 +110,7 @@ function near(value: unknown, shape: Shape): { nearest?: readonly string[] } {
 
 type Of<Kind extends Shape['kind']> = Extract<Shape, { kind: Kind }>
 
-function checkList(value: unknown, shape: Of<'list'>, path: KeyPath, report: ConfigReport): void {
+function checkList(value: unknown, shape: Of<'list'>, path: KeyPath, report: ShapeReport): void {
   if (!Array.isArray(value) || (shape.filled && value.length === 0)) {
     report.error(path, { expected: shape.filled ? 'a list with at least one entry' : 'a list' })
     return
@@ -119,7 +119,7 @@ function checkList(value: unknown, shape: Of<'list'>, path: KeyPath, report: Con
     checkShape(item, shape.item, [...path, index], report)
 }
 
-function checkMap(value: unknown, shape: Of<'map'>, path: KeyPath, report: ConfigReport): void {
+function checkMap(value: unknown, shape: Of<'map'>, path: KeyPath, report: ShapeReport): void {
   if (!isObject(value)) {
     report.error(path, { expected: describeShape(shape) })
     return
@@ -132,7 +132,7 @@ function checkMap(value: unknown, shape: Of<'map'>, path: KeyPath, report: Confi
   }
 }
 
-function checkBlock(value: unknown, shape: BlockShape, path: KeyPath, report: ConfigReport): void {
+function checkBlock(value: unknown, shape: BlockShape, path: KeyPath, report: ShapeReport): void {
   if (!isObject(value)) {
     report.error(path, { expected: describeShape(shape) })
     return
@@ -154,7 +154,7 @@ function checkOneOf(
   value: JsonObject,
   names: readonly string[],
   path: KeyPath,
-  report: ConfigReport,
+  report: ShapeReport,
 ): void {
   if (names.filter((name) => Object.hasOwn(value, name)).length !== 1) {
     report.error(path, { expected: `exactly one of ${names.join(', ')} in this block` })
@@ -167,26 +167,22 @@ function checkUnknown(
   known: readonly string[],
   closed: boolean,
   path: KeyPath,
-  report: ConfigReport,
+  report: ShapeReport,
 ): void {
   const close = nearest(name, known)
   if (closed) {
     const found = `unknown key ${JSON.stringify(name)}`
     report.error([...path, name], { expected: 'a known key', found, nearest: close })
   } else if (close.length > 0) {
-    report.warn([...path, name], `is no known key and is served as written; ${meant(close)}`)
+    report.slip([...path, name], close)
   }
-}
-
-function meant(close: readonly string[]): string {
-  return `did you mean ${close.join(' or ')}?`
 }
 
 function checkTagged(
   value: unknown,
   shape: Of<'tagged'>,
   path: KeyPath,
-  report: ConfigReport,
+  report: ShapeReport,
 ): void {
   if (!isObject(value)) {
     report.error(path, { expected: describeShape(shape) })
@@ -214,7 +210,7 @@ function checkEither(
   value: unknown,
   shape: Of<'either'>,
   path: KeyPath,
-  report: ConfigReport,
+  report: ShapeReport,
 ): void {
   const form = shape.forms.find((candidate) => fits(value, candidate))
   if (form === undefined) report.error(path, { expected: shape.expected })
@@ -222,12 +218,13 @@ function checkEither(
 }
 
 /** For values that clients drop: boot goes on, and the operator learns that nothing happens. */
-function asWarnings(report: ConfigReport): ConfigReport {
+function asWarnings(report: ShapeReport): ShapeReport {
   return {
     error: (path, { expected, nearest: close = [] }) => {
-      const hint = close.length === 0 ? '' : `; ${meant(close)}`
+      const hint = close.length === 0 ? '' : `; did you mean ${close.join(' or ')}?`
       report.warn(path, `clients will ignore this value: expected ${expected}${hint}`)
     },
     warn: (path, text) => report.warn(path, text),
+    slip: (path, close) => report.slip(path, close),
   }
 }

@@ -1,7 +1,7 @@
 /** What each policy comes to once the base is under it. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { effectiveSettings } from '../../lib/policy/effective.ts'
+import { describeMerges, effectiveSettings } from '../../lib/policy/effective.ts'
 
 test('effective settings: every policy stands on the base, the base on nothing', () => {
   assert.deepEqual(
@@ -33,4 +33,16 @@ test('effective settings: cli wins over its old name', () => {
   assert.deepEqual(effectiveSettings([{ cli: { model: 'new' }, settings: { model: 'old' } }]), [
     { model: 'new' },
   ])
+})
+
+test('effective settings: boot says which keys of the base a policy changes', () => {
+  const policies = [
+    { match: { groups: ['a'] }, cli: { env: { A: '1' }, model: 'm' } },
+    { match: { groups: ['b'] }, cli: { permissions: {} } },
+    { cli: { env: { B: '2' } } },
+  ]
+  assert.deepEqual(describeMerges(policies), [
+    'managed.policies[0] after merge with the base, changed keys: env',
+  ])
+  assert.deepEqual(describeMerges(policies.slice(0, 2)), [])
 })

@@ -13,7 +13,7 @@ import type { Shape } from '../../lib/policy/shape.ts'
 const errors = (value: unknown, shape: Shape): string[] => {
   const paths: string[] = []
   const error = (path: readonly (string | number)[]): void => void paths.push(path.join('.'))
-  checkShape(value, shape, [], { error, warn: () => {} })
+  checkShape(value, shape, [], { error, warn: () => {}, slip: () => {} })
   return paths
 }
 

@@ -1,20 +1,20 @@
 /** What is said of values that do not have their shape. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { ConfigReport } from '../../lib/kernel/report.ts'
-import { checkShape } from '../../lib/policy/shape-check.ts'
+import { checkShape, type ShapeReport } from '../../lib/policy/shape-check.ts'
 import { is, type Shape } from '../../lib/policy/shape.ts'
 
 /** One line per finding: `path: expected …` or `path: (warning)`. */
 const findings = (value: unknown, shape: Shape): string[] => {
   const lines: string[] = []
-  const report: ConfigReport = {
+  const report: ShapeReport = {
     error: (path, { expected, nearest = [] }) => {
       lines.push(
         `${path.join('.')}: ${expected}${nearest.length > 0 ? ` ~ ${nearest.join()}` : ''}`,
       )
     },
     warn: (path, text) => lines.push(`${path.join('.')}: (${text})`),
+    slip: (path, close) => lines.push(`${path.join('.')}: (slip ~ ${close.join()})`),
   }
   checkShape(value, shape, ['k'], report)
   return lines
@@ -51,7 +51,7 @@ const cases: readonly [what: string, value: unknown, shape: Shape, lines: string
     'a near miss in an open block is worth a line',
     { enabeld: true },
     is.block({ enabled: is.flag }),
-    ['k.enabeld: (is no known key and is served as written; did you mean enabled?)'],
+    ['k.enabeld: (slip ~ enabled)'],
   ],
   [
     'a closed block refuses',

@@ -4,11 +4,16 @@
  * database, database before listener, so that a mistake never leaves half a deployment behind.
  */
 import { readFileSync } from 'node:fs'
+import {
+  refuseMixedLoadTest,
+  refuseUnserved,
+  refuseUnsupported,
+  warnOfMetadata,
+} from './boot-checks.ts'
 import { describeBoot } from './boot-lines.ts'
 import { createCatalogue } from './catalogue/resolve.ts'
 import type { Config, LoadedConfig } from './config.ts'
 import type { EnvironmentSettings } from './config/environment.ts'
-import { findUnsupported } from './config/unsupported.ts'
 import { createEgress } from './egress/dispatcher.ts'
 import { createAccessControl, createPublicClientNotice } from './http/access-control.ts'
 import { createClientAddressReader } from './http/client-address.ts'
@@ -30,11 +35,9 @@ import { createModelAccess } from './policy/model-access.ts'
 import { createRoutes, type RouteHandlers } from './routes.ts'
 import { createAdmission, defaultBytesMax, defaultOpenMax } from './upstream/admission.ts'
 import { createFailover } from './upstream/failover.ts'
-import { hasRecordedSpend } from './upstream/load-test.ts'
 import { createUpstreams, type Upstreams } from './upstream/registry.ts'
 import { createMeters } from './spend/meter.ts'
 import { type Database, openDatabase } from './store/database.ts'
-import type { Store } from './store/store.ts'
 
 export interface GatewayParts {
   readonly loaded: Extract<LoadedConfig, { kind: 'ok' }>
@@ -70,6 +73,7 @@ export async function createGateway(parts: GatewayParts): Promise<Gateway> {
   await database.start(signal)
   await refuseMixedLoadTest(config, database.store)
   const upstreams = createUpstreams(egress, clock, config)
+  refuseUnserved(upstreams, log)
   const server = createListener(config, identity, upstreams, database, parts)
   const close = async (): Promise<void> => {
     await Promise.all(upstreams.served.map((upstream) => upstream.close()))
@@ -83,6 +87,8 @@ export async function createGateway(parts: GatewayParts): Promise<Gateway> {
       for (const note of loaded.notes) log.info(note)
       for (const { path, text } of loaded.warnings)
         log.warn(path === '' ? text : `${path}: ${text}`)
+      // Loopback is for trying things out, on machines whose network nobody closed.
+      if (!settings.allowLoopback) void warnOfMetadata(clock, log) // it never rejects
     },
     async drain(reason) {
       const windowMs = settings.drainTimeoutMs
@@ -97,21 +103,6 @@ export async function createGateway(parts: GatewayParts): Promise<Gateway> {
     },
     cut: () => server.cut(),
   }
-}
-
-/** Serving with a key whose restriction does not exist would silently lift it. */
-function refuseUnsupported(config: Config, log: Log): void {
-  const { refusals, ineffective } = findUnsupported(config)
-  if (refusals.length > 0) throw new Error(refusals.join('; '))
-  if (ineffective.length > 0) {
-    log.warn(`set but without effect in this version: ${ineffective.join(', ')}`)
-  }
-}
-
-/** Canned replies are metered like real ones and must not be mixed with what people spent. */
-async function refuseMixedLoadTest(config: Config, store: Store): Promise<void> {
-  if (config.load_test_mode?.enabled !== true || !(await hasRecordedSpend(store))) return
-  throw new Error('load_test_mode is on, but the database holds recorded spend: use one of its own')
 }
 
 function readCertificate(files: { readonly cert: string; readonly key: string }): Certificate {

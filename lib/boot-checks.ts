@@ -1,0 +1,43 @@
+/**
+ * What boot refuses or warns of because of what this version can do and where it runs. Asked by
+ * the composition root, in its order; each refusal is one line for the operator.
+ */
+import type { Config } from './config.ts'
+import { findUnsupported } from './config/unsupported.ts'
+import { metadataReachable } from './egress/guard.ts'
+import type { Clock } from './kernel/clock.ts'
+import type { Log } from './kernel/log.ts'
+import type { Store } from './store/store.ts'
+import { hasRecordedSpend } from './upstream/load-test.ts'
+import type { Upstreams } from './upstream/registry.ts'
+
+/** Serving with a key whose restriction does not exist would silently lift it. */
+export function refuseUnsupported(config: Config, log: Log): void {
+  const { refusals, ineffective } = findUnsupported(config)
+  if (refusals.length > 0) throw new Error(refusals.join('; '))
+  if (ineffective.length > 0) {
+    log.warn(`set but without effect in this version: ${ineffective.join(', ')}`)
+  }
+}
+
+/** Upstreams without code behind them are skipped; with no other there is nobody to ask. */
+export function refuseUnserved({ served, unserved }: Upstreams, log: Log): void {
+  if (unserved.length === 0) return
+  const list = unserved.map(({ name, what }) => `${name} (${what})`).join(', ')
+  if (served.length === 0) throw new Error(`no upstream can be served by this version: ${list}`)
+  log.warn(`upstreams that this version cannot serve are skipped: ${list}`)
+}
+
+/** Canned replies are metered like real ones and must not be mixed with what people spent. */
+export async function refuseMixedLoadTest(config: Config, store: Store): Promise<void> {
+  if (config.load_test_mode?.enabled !== true || !(await hasRecordedSpend(store))) return
+  throw new Error('load_test_mode is on, but the database holds recorded spend: use one of its own')
+}
+
+/** A cloud machine's metadata service hands credentials to whoever can reach it. */
+export async function warnOfMetadata(clock: Clock, log: Log): Promise<void> {
+  if (!(await metadataReachable(clock))) return
+  log.warn(
+    'the metadata service of this machine (169.254.169.254) is reachable from the gateway; the address guard refuses it, but a network rule should too',
+  )
+}

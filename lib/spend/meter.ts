@@ -5,11 +5,13 @@
  * or break a response. Which figures count is the reference's measured behaviour.
  */
 import type { Log } from '../kernel/log.ts'
+import { asBuffer } from '../stream/as-buffer.ts'
 import { createFieldScanner } from '../stream/json-field.ts'
 import { createSseScanner } from '../stream/sse.ts'
 import type { Tap } from '../stream/tap.ts'
 import {
   createUsageTotals,
+  isRecord,
   readUsage,
   type Usage,
   type UsagePlace,
@@ -80,7 +82,7 @@ function meterStream(reply: MeteredReply, warn: Warn): Meter {
         complete = true
         break
       case 'message_start':
-        read(type, asRecord(message['message'])['usage'])
+        read(type, isRecord(message['message']) ? message['message']['usage'] : undefined)
         break
       case 'message_delta':
         read(type, message['usage'])
@@ -95,8 +97,10 @@ function meterStream(reply: MeteredReply, warn: Warn): Meter {
       if (type === 'content_block_delta' || type === 'message_stop') {
         take(type, {}, chars)
       } else if (data !== null) {
-        const message = asRecord(parse(data))
-        if (typeof message['type'] === 'string') take(message['type'], message, chars)
+        const message = parse(data)
+        if (isRecord(message) && typeof message['type'] === 'string') {
+          take(message['type'], message, chars)
+        }
       }
     },
   })
@@ -164,17 +168,11 @@ function readReport(
 function parse(data: Uint8Array): unknown {
   try {
     // Events and usage objects are bounded by their scanners.
-    const value: unknown = JSON.parse(
-      Buffer.from(data.buffer, data.byteOffset, data.length).toString(),
-    )
+    const value: unknown = JSON.parse(asBuffer(data).toString())
     return value
   } catch {
     return undefined
   }
-}
-
-function asRecord(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null ? { ...value } : {}
 }
 
 /** Models warned of. Names come from the configuration, so more than this are not warned of. */

@@ -40,8 +40,8 @@ export interface SseScanner {
  */
 const dataMaxBytes = 256 * 1024
 
-/** Enough for any usage event, so that the memory is taken once per stream. */
-const dataInitialBytes = 2048
+/** Enough for most usage events that come in more than one chunk. */
+const dataInitialBytes = 1024
 
 /** Longest type told apart; those of the Messages API have at most 19 letters. */
 const typeMaxBytes = 64
@@ -73,6 +73,10 @@ interface State {
   lastType: string
   dataLines: number
   keeps: boolean
+  /** None of the data was kept yet. */
+  keptNothing: boolean
+  /** Kept data that lies in the chunk at hand; it is copied only when the event outlives that. */
+  inPlace: Buffer | null
   chars: number
 }
 
@@ -90,11 +94,16 @@ export function createSseScanner(listener: SseListener): SseScanner {
     lastType: '',
     dataLines: 0,
     keeps: false,
+    keptNothing: true,
+    inPlace: null,
     chars: 0,
   }
   const atLineStart = (): boolean => state.place === 'name' && state.nameLength === 0
   return {
-    push: (chunk) => scan(state, asBuffer(chunk)),
+    push(chunk) {
+      scan(state, asBuffer(chunk))
+      copyKept(state)
+    },
     finish() {
       // What closes the half event is still to be known.
       const { open } = state
@@ -187,24 +196,41 @@ function startField(state: State): void {
   }
   if (state.dataLines++ === 0) {
     state.keeps = state.listener.wants(state.type)
+    state.keptNothing = true
     state.kept.clear()
     return
   }
   // Data lines are joined by a line feed.
   state.chars++
-  if (state.keeps) state.kept.append(joint, 0, 1)
+  if (!state.keeps) return
+  copyKept(state)
+  state.keptNothing = false
+  state.kept.append(joint, 0, 1)
 }
 
 function readValue(state: State, bytes: Buffer, start: number, end: number, ascii: boolean): void {
   if (state.field === 'data') {
     state.chars += ascii ? end - start : countChars(bytes, start, end)
-    if (state.keeps) state.kept.append(bytes, start, end)
+    if (state.keeps) keep(state, bytes, start, end)
   } else if (state.type === '' && isText(bytes, start, end, state.lastType)) {
     state.type = state.lastType
   } else {
     const room = typeMaxBytes - state.type.length
     state.type += bytes.toString('latin1', start, Math.min(end, start + room))
   }
+}
+
+function keep(state: State, bytes: Buffer, start: number, end: number): void {
+  const isAll = state.keptNothing && end - start <= dataMaxBytes
+  state.keptNothing = false
+  if (isAll) state.inPlace = bytes.subarray(start, end)
+  else state.kept.append(bytes, start, end)
+}
+
+function copyKept(state: State): void {
+  if (state.inPlace === null) return
+  state.kept.append(state.inPlace, 0, state.inPlace.length)
+  state.inPlace = null
 }
 
 function endLine(state: State): void {
@@ -220,13 +246,15 @@ function endLine(state: State): void {
 
 function endEvent(state: State): void {
   const { type, chars, dataLines } = state
+  const data = state.keeps ? (state.inPlace ?? state.kept.view()) : null
   if (type !== '') state.lastType = type
   state.type = ''
   state.open = false
   state.dataLines = 0
+  state.inPlace = null
   state.chars = 0
   // Without a data line it is no event (same section, "dispatch the event").
-  if (dataLines > 0) state.listener.event(type, state.keeps ? state.kept.view() : null, chars)
+  if (dataLines > 0) state.listener.event(type, data, chars)
 }
 
 function isText(bytes: Uint8Array, start: number, end: number, text: string): boolean {

@@ -295,7 +295,7 @@ test('sse: an event written behind a closed half event stands alone', () => {
 })
 
 test('sse: data above 256 KiB is not kept, and the next event is found', () => {
-  const tooMuch = 'x'.repeat(256 * 1024 + 1)
+  const tooMuch = 'x'.repeat(256 * 1024 + 5000)
   const text = `event: big\ndata: ${tooMuch}\n\nevent: next\ndata: 1\n\n`
   for (const size of [1000, 65_536, text.length]) {
     const { scanner, events } = createCollector()
@@ -306,7 +306,7 @@ test('sse: data above 256 KiB is not kept, and the next event is found', () => {
       { type: 'next', data: '1', chars: 1 },
     ])
   }
-  const exact = collect([Buffer.from(`data: ${tooMuch.slice(1)}\n\n`)])
+  const exact = collect([Buffer.from(`data: ${tooMuch.slice(5000)}\n\n`)])
   assert.equal(exact[0]?.data?.length, 256 * 1024)
 })
 

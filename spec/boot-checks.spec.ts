@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { refuseUnserved, refuseUnsupported } from '../lib/boot-checks.ts'
 import { loadConfig } from '../lib/config.ts'
-import { unsupportedRows } from '../lib/config/unsupported.ts'
 import { createLog } from '../lib/kernel/log.ts'
 import type { Upstreams } from '../lib/upstream/registry.ts'
 import { createFakeClock } from './support/fake-clock.ts'
@@ -56,8 +55,4 @@ test('boot checks: a plain configuration sets nothing that this version lacks', 
   assert.ok(loaded.kind === 'ok')
   refuseUnsupported(loaded.config, log)
   assert.deepEqual(lines, [])
-  assert.deepEqual(
-    unsupportedRows.filter(({ isSet }) => isSet(loaded.config)).map(({ key }) => key),
-    [],
-  )
 })

@@ -50,7 +50,9 @@ function findNode() {
   const name = `node-linux-${process.arch}`
   const version = readJson(join(root, 'package.json')).optionalDependencies[name]
   if (version === undefined) {
-    stop(`There is no pinned Node for ${process.platform} ${process.arch}; Linux x64 and arm64 are supported.`)
+    stop(
+      `There is no pinned Node for ${process.platform} ${process.arch}; Linux x64 and arm64 are supported.`,
+    )
   }
   if (process.version === `v${version}`) return process.execPath
   const path = join(root, 'node_modules', name, 'bin', 'node')

@@ -18,6 +18,7 @@ const root = dirname(dirname(import.meta.dirname))
 const folder = join(root, '.demo')
 const configPath = join(folder, 'gateway.yaml')
 const logPath = join(folder, 'gateway.log')
+const tokenPath = join(folder, 'token')
 
 /** Tried first, so that the address stays the same from start to start. */
 const preferredPort = 8484
@@ -39,7 +40,8 @@ async function main(): Promise<void> {
     say('Proof done (--once).')
     return
   }
-  explain(url, token, person)
+  writeFileSync(tokenPath, token, { mode: 0o600 })
+  explain(url, person)
   const ended = await Promise.race([
     new Promise<null>((resolve) => {
       for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve(null))
@@ -159,7 +161,7 @@ async function prove(url: string): Promise<{ token: string; person: string }> {
   return { token: session.access_token, person: person.name }
 }
 
-function explain(url: string, token: string, person: string): void {
+function explain(url: string, person: string): void {
   const shown = (path: string): string => relative(process.cwd(), path) || path
   say(`The gateway serves at ${url} until Ctrl-C.
 
@@ -174,9 +176,8 @@ Try next
   Sign in yourself: open the link that this prints, and be one of ${samplePeople.map(({ name }) => name).join(', ')}
     curl -s -X POST ${url}/oauth/device_authorization
   Ask as ${person}
-    curl -sN ${url}/v1/messages -H "Authorization: Bearer $TOKEN" \\
+    curl -sN ${url}/v1/messages -H "Authorization: Bearer $(cat ${shown(tokenPath)})" \\
       -d '{"model":"claude-haiku-4-5","max_tokens":100,"stream":true,"messages":[{"role":"user","content":"hi"}]}'
-    with TOKEN=${token}
   See how a mistake in the configuration is reported
     ${shown(join(root, 'bin/gateway'))} check --config ${shown(configPath)}   (after npm run build)
   Watch the audit

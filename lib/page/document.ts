@@ -16,6 +16,11 @@ export interface Page {
 /** The product's name wherever a person reads it. */
 export const productName = 'Apps Gateway'
 
+/**
+ * The referrer policy overrides the header's `no-referrer`, under which browsers post forms with
+ * `Origin: null`: over plain http, where they send no Sec-Fetch-Site either, our own form would
+ * look like another site's. Other sites still learn nothing.
+ */
 export function renderPage({ title, body, owner = productName }: Page): string {
   return html`<!doctype html>
     <html lang="en">
@@ -24,6 +29,7 @@ export function renderPage({ title, body, owner = productName }: Page): string {
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <meta name="color-scheme" content="light dark" />
         <meta name="robots" content="noindex" />
+        <meta name="referrer" content="same-origin" />
         <title>${title} · ${owner}</title>
         <style>
           ${style}

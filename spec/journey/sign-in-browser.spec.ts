@@ -183,6 +183,28 @@ async function runSpecs(): Promise<void> {
     assert.deepEqual(await poll(deviceCode), { error: 'authorization_pending' })
   })
 
+  test('browser: over plain http on a company name the form still counts as our own', async () => {
+    // Chromium tells such servers nothing by Sec-Fetch-Site, and its Origin only when the page
+    // lets it: the header on every answer says "no-referrer", which would make it null.
+    const port = await freePort()
+    const public_url = `http://gateway.test:${port}`
+    await startGateway(
+      { after },
+      {
+        postgresUrl: database.url,
+        issuer: provider.issuer,
+        upstream: 'http://127.0.0.1:9',
+        config: { listen: { host: '127.0.0.1', port, public_url } },
+      },
+    )
+    const { body } = await send(`http://127.0.0.1:${port}/oauth/device_authorization`, { body: '' })
+    const page = await (await browser.open()).newPage()
+    await page.goto(JSON.parse(body).verification_uri_complete)
+    await page.getByRole('button', { name: 'Continue' }).click()
+    // The provider does not know this callback; that it is asked is what counts here.
+    assert.ok(page.url().startsWith(provider.issuer), await page.locator('main').innerText())
+  })
+
   test('browser: the landing page leads to the discovery document and the protocol', async () => {
     const { page } = await openPage()
     await page.goto(gateway.url)
@@ -212,4 +234,13 @@ async function runSpecs(): Promise<void> {
       }
     })
   }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const address = server.address()
+  await new Promise((resolve) => server.close(resolve))
+  assert.ok(address !== null && typeof address === 'object')
+  return address.port
 }

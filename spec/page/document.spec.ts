@@ -20,6 +20,10 @@ test('document: zoom stays possible and both colour schemes are offered', () => 
   assert.match(markup, /@media \(prefers-color-scheme: dark\)/)
 })
 
+test('document: our own forms say where they come from, other sites learn nothing', () => {
+  assert.match(renderPage(page), /<meta name="referrer" content="same-origin" \/>/)
+})
+
 test('document: the sign-in policy allows only its own form targets', () => {
   assert.equal(
     signInPolicy(['https://idp.example.com', 'https://sso.example.com']),

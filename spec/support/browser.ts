@@ -19,6 +19,8 @@ const flags = [
   '--disable-background-networking',
   '--disable-component-update',
   '--disable-sync',
+  // A name that is neither loopback nor https, as some companies run such services inside.
+  '--host-resolver-rules=MAP gateway.test 127.0.0.1',
 ]
 
 /** For `test(name, { skip })`: false, or why the spec is skipped. */

@@ -43,8 +43,8 @@ export async function sendWhole(
 ): Promise<void> {
   const taps = reply.taps && createTapRunner(reply.taps, parts.log)
   if (body !== null) taps?.chunk(typeof body === 'string' ? Buffer.from(body) : body)
-  await finish(res, body, client, parts)
-  taps?.settle(client.gone === null ? 'complete' : 'client-gone')
+  const out = await finish(res, body, client, parts)
+  taps?.settle(out ? 'complete' : 'client-gone')
 }
 
 /** Streams `body` after a head that is written but not out yet. Never rejects. */
@@ -58,8 +58,8 @@ export async function sendStream(
   const taps = createTapRunner(reply.taps ?? [], parts.log)
   const broken = await pump(res, body, taps, client, parts)
   if (broken === null) {
-    await finish(res, null, client, parts)
-    taps.settle(client.gone === null ? 'complete' : 'client-gone')
+    const out = await finish(res, null, client, parts)
+    taps.settle(out ? 'complete' : 'client-gone')
   } else {
     if (client.gone === null) await breakOff(res, broken, reply, client, parts)
     taps.settle(outcomeOf(broken))
@@ -145,24 +145,26 @@ function boundStall(res: ServerResponse, client: Client, { log, watchdog }: Send
   })
 }
 
-/** Ends the reply with `last`; resolves when all of it is with the system, or the client gone. */
+/** Ends the reply with `last`; true once all of it is with the system, false with the client gone. */
 function finish(
   res: ServerResponse,
   last: string | Uint8Array | null,
   client: Client,
   parts: SendParts,
-): Promise<void> {
-  if (client.gone !== null) return Promise.resolve()
+): Promise<boolean> {
+  if (client.gone !== null) return Promise.resolve(false)
   return new Promise((resolve) => {
     const wait = boundStall(res, client, parts)
-    const over = (): void => {
+    const settle = (out: boolean): void => {
       parts.watchdog.stop(wait)
       client.onGone = null
-      resolve()
+      resolve(out)
     }
-    client.onGone = over
-    if (last === null) res.end(over)
-    else res.end(last, over)
+    client.onGone = () => settle(false)
+    // Called with an error when the connection closed over bytes still waiting.
+    const onEnd = (error?: Error | null): void => settle(!error)
+    if (last === null) res.end(onEnd)
+    else res.end(last, onEnd)
   })
 }
 
@@ -176,8 +178,8 @@ async function breakOff(
 ): Promise<void> {
   parts.log.warn(`response broke off request_id=${client.requestId}: ${describeError(reason)}`)
   const last = lastWords(reply, reason, parts.log)
-  if (last !== null) return finish(res, last, client, parts)
-  return cut(res, client, parts)
+  if (last === null) await cut(res, client, parts)
+  else await finish(res, last, client, parts)
 }
 
 function lastWords(reply: Reply, reason: unknown, log: Log): string | null {

@@ -23,7 +23,7 @@ const lockKey = 6_775_156
 const lockTimeoutMs = 60_000
 /** An index over the spend of years is made in minutes. */
 const statementTimeoutMs = 10 * 60_000
-/** Both, and a margin for the small statements. */
+/** Lock and statement, and a margin for the small statements. */
 const timeoutMs = lockTimeoutMs + statementTimeoutMs + 10_000
 
 const ownVersionTable: Table = {
@@ -38,15 +38,16 @@ export async function migrate(deps: {
   readonly store: Store
   readonly log: Log
   readonly own?: readonly OwnMigration[]
+  readonly lockWaitMs?: number
 }): Promise<void> {
-  const { store, log, own = ownMigrations } = deps
+  const { store, log, own = ownMigrations, lockWaitMs = lockTimeoutMs } = deps
   log.info(
     'waiting for migration lock (another replica may hold it; ' +
       `pg_locks shows who, key ${lockKey}, should this line stay the last)`,
   )
   const applied = await store.transaction(
     async (tx) => {
-      await tx.query(`SELECT set_config('lock_timeout', $1, true)`, [String(lockTimeoutMs)])
+      await tx.query(`SELECT set_config('lock_timeout', $1, true)`, [String(lockWaitMs)])
       await tx.query(`SELECT set_config('statement_timeout', $1, true)`, [
         String(statementTimeoutMs),
       ])

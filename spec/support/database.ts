@@ -5,7 +5,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { after } from 'node:test'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -26,6 +26,8 @@ export interface TestDatabase {
   readonly name: string
   /** Runs SQL beside the code under test, on a connection of its own. */
   query(text: string, values?: unknown[]): Promise<Record<string, unknown>[]>
+  /** A session that stays open, for locks and transactions; ends with the database. */
+  connect(): Promise<pg.Client>
   /** Happens by itself at the end of the scope. */
   drop(): Promise<void>
 }
@@ -60,13 +62,21 @@ export async function createDatabase(
   }
   // A leftover is no failure of the spec, and a hook that throws keeps later ones from running.
   const dropOrWarn = (): Promise<void> =>
-    drop().catch((error: unknown) => process.emitWarning(`${name} was not dropped: ${error}`))
+    drop().catch((error: unknown) =>
+      process.emitWarning(`${name} was not dropped: ${String(error)}`),
+    )
   // A server of the spec's own takes its databases along.
   if (serverUrl === undefined) scope.after(dropOrWarn)
   return {
     url: url.href,
     name,
     query: (text, values) => onServer(url.href, text, values),
+    async connect() {
+      const client = new pg.Client({ connectionString: url.href })
+      client.on('error', () => {}) // dropping the database ends it
+      await client.connect()
+      return client
+    },
     drop: dropOrWarn,
   }
 }
@@ -77,6 +87,8 @@ export async function startServer(
   options: Omit<PostgresOptions, 'dataDir'> = {},
 ): Promise<TestServer> {
   const dataDir = await mkdtemp(join(tmpdir(), 'apps-gateway-spec-'))
+  // As root the server runs under another account, which must get in.
+  await chmod(dataDir, 0o711)
   let server = await startPostgres({ fsync: false, ...options, dataDir })
   const signalAll = (signal: NodeJS.Signals): void => {
     // Parents first, so that a stopped postmaster cannot replace what is stopped after it.

@@ -72,7 +72,7 @@ export async function createGateway(parts: GatewayParts): Promise<Gateway> {
   await identity.ready()
   await database.start(signal)
   await refuseMixedLoadTest(config, database.store)
-  const upstreams = createUpstreams(egress, clock, config)
+  const upstreams = createUpstreams({ egress, clock, log }, config)
   refuseUnserved(upstreams, log)
   const server = createListener(config, identity, upstreams, database, parts)
   const close = async (): Promise<void> => {

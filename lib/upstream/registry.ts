@@ -2,8 +2,6 @@
  * Every provider there is, by the name the configuration gives it. The composition root makes the
  * upstreams here; a new provider is its own file and one line of `create`.
  */
-import type { Egress } from '../egress/egress.ts'
-import type { Clock } from '../kernel/clock.ts'
 import { createAnthropic } from './anthropic.ts'
 import type { LoadTestConfig, RoutingExtensions, UpstreamConfig } from './config.ts'
 import { createDiscardingEgress, createLoadTestUpstream } from './load-test.ts'
@@ -38,18 +36,38 @@ export interface Upstreams {
   readonly unserved: readonly { readonly name: string; readonly what: string }[]
 }
 
+/** The default of `timeouts.upstream_ttfb_ms`: whoever leaves it alone has not set a deadline. */
+const defaultTtfbMs = 120_000
+
+/** How long the API itself takes at most for an answer that is not streamed. */
+const wholeTtfbMs = 600_000
+
+function deadlinesOf(
+  entry: UpstreamConfig,
+  { extensions, timeouts }: UpstreamsConfig,
+): Pick<ProviderDeps, 'upstream_ttfb_ms' | 'whole_ttfb_ms'> {
+  const upstream_ttfb_ms =
+    extensions?.upstreams[entry.name]?.upstream_ttfb_ms ??
+    entry.timeouts.upstream_ttfb_ms ??
+    timeouts.upstream_ttfb_ms
+  const isDefault = upstream_ttfb_ms === defaultTtfbMs
+  return { upstream_ttfb_ms, whole_ttfb_ms: isDefault ? wholeTtfbMs : upstream_ttfb_ms }
+}
+
+/** What the composition root gives every provider. */
+export type UpstreamsParts = Pick<ProviderDeps, 'egress' | 'clock' | 'log'>
+
 /** Makes the configured upstreams. Sends nothing and checks no credential. */
-export function createUpstreams(egress: Egress, clock: Clock, config: UpstreamsConfig): Upstreams {
+export function createUpstreams(parts: UpstreamsParts, config: UpstreamsConfig): Upstreams {
+  const { clock } = parts
   const canned = config.load_test_mode?.enabled === true ? config.load_test_mode : null
   const served: Upstream[] = []
   const unserved: { name: string; what: string }[] = []
   for (const entry of config.upstreams) {
     const deps: ProviderDeps = {
-      egress: canned === null ? egress : createDiscardingEgress(),
-      upstream_ttfb_ms:
-        config.extensions?.upstreams[entry.name]?.upstream_ttfb_ms ??
-        entry.timeouts.upstream_ttfb_ms ??
-        config.timeouts.upstream_ttfb_ms,
+      ...parts,
+      egress: canned === null ? parts.egress : createDiscardingEgress(),
+      ...deadlinesOf(entry, config),
     }
     const made = create(deps, entry)
     if ('unserved' in made) unserved.push({ name: entry.name, what: made.unserved })

@@ -5,6 +5,8 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Egress } from '../egress/egress.ts'
 import type { Caller } from '../kernel/caller.ts'
+import type { Clock } from '../kernel/clock.ts'
+import type { Log } from '../kernel/log.ts'
 import type { HeaderList } from '../http/exchange.ts'
 import type { JsonBody } from '../stream/json-body.ts'
 
@@ -64,8 +66,12 @@ export interface Upstream {
 /** What every provider file is given. */
 export interface ProviderDeps {
   readonly egress: Egress
+  readonly clock: Clock
+  readonly log: Log
   /** Until a response head, milliseconds. */
   readonly upstream_ttfb_ms: number
+  /** The same for a cloud's answer that is not streamed: its first byte is its last. */
+  readonly whole_ttfb_ms: number
 }
 
 /** What a provider file answers to a configuration it has no code for: which part that is. */

@@ -8,7 +8,7 @@ import { createEgress } from '../../lib/egress/dispatcher.ts'
 import { ClientGone } from '../../lib/kernel/abort.ts'
 import { systemClock } from '../../lib/kernel/clock.ts'
 import type { AttemptResult, ProviderDeps, Upstream } from '../../lib/upstream/upstream.ts'
-import { createAsk, readBody, shortBody } from '../support/ask.ts'
+import { createAsk, createDeps, readBody, shortBody } from '../support/ask.ts'
 import { createFakeUpstream, type Behaviour, type FakeUpstream } from '../support/fake-upstream.ts'
 
 export interface ProviderFacts {
@@ -96,7 +96,7 @@ async function withBench(
   server.always(answer)
   const egress = createEgress({ allowLoopback: true, clock: systemClock })
   const upstreamWith = (upstream_ttfb_ms: number): Upstream =>
-    create({ egress, upstream_ttfb_ms }, server.url)
+    create(createDeps(egress, upstream_ttfb_ms), server.url)
   try {
     await work({ server, upstreamWith, upstream: upstreamWith(60_000) })
   } finally {
@@ -250,7 +250,7 @@ function describeFailures({ create, model }: ProviderFacts, named: Named): void 
 
   named('an address nobody listens at, or that the guard refuses, is a failure', async () => {
     const egress = createEgress({ allowLoopback: true, clock: systemClock })
-    const deps = { egress, upstream_ttfb_ms: 60_000 }
+    const deps = createDeps(egress)
     const closed = await create(deps, 'http://127.0.0.1:1').send(createAsk(), model)
     assert.ok(closed.kind === 'failed')
     assert.match(closed.reason, /^ECONNREFUSED: /)

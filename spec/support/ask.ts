@@ -8,7 +8,8 @@ import { systemClock } from '../../lib/kernel/clock.ts'
 import { scanJsonBody } from '../../lib/stream/json-body.ts'
 import type { ProviderConfig } from '../../lib/upstream/config.ts'
 import { createAnthropic } from '../../lib/upstream/anthropic.ts'
-import type { Ask, Upstream } from '../../lib/upstream/upstream.ts'
+import type { Ask, ProviderDeps, Upstream } from '../../lib/upstream/upstream.ts'
+import { createRecorder } from './recorder.ts'
 
 export const alice: Caller = {
   sub: 'u-alice',
@@ -49,6 +50,17 @@ export function createAsk(options: AskOptions = {}): Ask {
   }
 }
 
+/** What the registry gives a provider; its log is kept nowhere. */
+export function createDeps(
+  egress: Egress,
+  upstream_ttfb_ms = 60_000,
+  changes: Partial<ProviderDeps> = {},
+): ProviderDeps {
+  const { log } = createRecorder()
+  const whole_ttfb_ms = upstream_ttfb_ms
+  return { egress, clock: systemClock, log, upstream_ttfb_ms, whole_ttfb_ms, ...changes }
+}
+
 export type AnthropicChanges = Partial<ProviderConfig<'anthropic'>> & {
   readonly upstream_ttfb_ms?: number
   readonly egress?: Egress
@@ -61,19 +73,16 @@ export function createAnthropicAt(
 ): { upstream: Upstream; close: () => Promise<void> } {
   const { upstream_ttfb_ms = 60_000, egress: given, ...config } = changes
   const egress = given ?? createEgress({ allowLoopback: true, clock: systemClock })
-  const upstream = createAnthropic(
-    { egress, upstream_ttfb_ms },
-    {
-      provider: 'anthropic',
-      name: 'u1',
-      base_url,
-      headers: {},
-      timeouts: {},
-      auth: { api_key: 'sk-up-1' },
-      forward_user_identity: false,
-      ...config,
-    },
-  )
+  const upstream = createAnthropic(createDeps(egress, upstream_ttfb_ms), {
+    provider: 'anthropic',
+    name: 'u1',
+    base_url,
+    headers: {},
+    timeouts: {},
+    auth: { api_key: 'sk-up-1' },
+    forward_user_identity: false,
+    ...config,
+  })
   assert.ok(!('unserved' in upstream))
   return { upstream, close: () => egress.close() }
 }

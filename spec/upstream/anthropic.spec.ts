@@ -10,6 +10,7 @@ import {
   alice,
   createAnthropicAt,
   createAsk,
+  createDeps,
   readBody,
   shortBody,
   type AnthropicChanges,
@@ -319,16 +320,13 @@ test('anthropic: workload identity is not served yet and says so', () => {
     fetch,
     close: () => Promise.resolve(),
   }
-  const made = createAnthropic(
-    { egress, upstream_ttfb_ms: 1 },
-    {
-      provider: 'anthropic',
-      name: 'u1',
-      headers: {},
-      timeouts: {},
-      forward_user_identity: false,
-      ...config,
-    },
-  )
+  const made = createAnthropic(createDeps(egress, 1), {
+    provider: 'anthropic',
+    name: 'u1',
+    headers: {},
+    timeouts: {},
+    forward_user_identity: false,
+    ...config,
+  })
   assert.ok('unserved' in made)
 })

@@ -4,6 +4,7 @@ import type { Egress } from '../../lib/egress/egress.ts'
 import { systemClock } from '../../lib/kernel/clock.ts'
 import type { UpstreamConfig } from '../../lib/upstream/config.ts'
 import { createUpstreams, type UpstreamsConfig } from '../../lib/upstream/registry.ts'
+import { createRecorder as createLogRecorder } from '../support/recorder.ts'
 import { createAsk, readBody } from '../support/ask.ts'
 
 const common = { headers: {}, timeouts: {} }
@@ -44,7 +45,11 @@ function createRecorder(): Egress & { readonly deadlines: number[] } {
 
 function create(egress: Egress, config: Partial<UpstreamsConfig>) {
   const timeouts = { upstream_ttfb_ms: 120_000 }
-  return createUpstreams(egress, systemClock, { upstreams: [], timeouts, ...config })
+  const { log } = createLogRecorder()
+  return createUpstreams(
+    { egress, clock: systemClock, log },
+    { upstreams: [], timeouts, ...config },
+  )
 }
 
 test('registry: upstreams keep their order, and what has no code yet is named', () => {

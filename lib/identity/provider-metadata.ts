@@ -67,10 +67,11 @@ export function createMetadataSource(
     }
   }
   const reload = async (): Promise<void> => {
+    // Whatever comes of it, the next try is not for the next request to make.
+    freshUntil = clock.now() + retryMs
     try {
       await share('document', load)
     } catch (error) {
-      freshUntil = clock.now() + retryMs
       log.warn(`${oneLine(error)}; going on with the document loaded before`)
     }
   }

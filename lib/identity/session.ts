@@ -34,10 +34,10 @@ export interface Sessions {
 
 const audience = 'claude-gateway'
 
-/** A few minutes of a large company's callers; at about 600 bytes each some 5 MB when full. */
-const cachedMax = 8192
+/** People active at once on one replica; some 4 MB of usual tokens, at worst 32 MB. */
+const cachedMax = 4096
 
-/** Longer tokens (hundreds of groups) are verified each time, so that the cache stays small. */
+/** Longer headers (hundreds of groups) are verified each time, so that the bound above holds. */
 const cachedLengthMax = 4096
 
 /**

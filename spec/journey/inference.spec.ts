@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { after, test } from 'node:test'
+import { type ErrorCode, errorTable } from '../../lib/kernel/errors.ts'
 import { open, readAll, send } from '../support/client.ts'
 import { createDatabase } from '../support/database.ts'
 import { createFakeUpstream, messageEvents, messageJson } from '../support/fake-upstream.ts'
@@ -176,26 +177,26 @@ test('inference: the real client’s request is answered', async () => {
 })
 
 test('inference: refusals have the documented texts and are audited', async () => {
-  const cases: [string, number, string][] = [
-    ['', 400, 'invalid JSON'],
-    ['{"model":', 400, 'invalid JSON'],
-    ['\uFEFF{}', 400, 'invalid JSON'],
-    ['[]', 400, 'request body must be a JSON object'],
-    ['null', 400, 'request body must be a JSON object'],
-    ['{}', 400, 'model is required'],
-    ['{"model":""}', 400, 'model is required'],
-    ['{"model":null}', 400, 'model must be a string'],
-    ['{"model":5}', 400, 'model must be a string'],
-    ['{"model":"claude-9\u0007é"}', 400, 'invalid JSON'],
+  const cases: [string, ErrorCode, string][] = [
+    ['', 'inference/invalid-json', 'invalid JSON'],
+    ['{"model":', 'inference/invalid-json', 'invalid JSON'],
+    ['\uFEFF{}', 'inference/invalid-json', 'invalid JSON'],
+    ['{"model":"claude-9\u0007é"}', 'inference/invalid-json', 'invalid JSON'],
+    ['[]', 'inference/not-an-object', 'request body must be a JSON object'],
+    ['null', 'inference/not-an-object', 'request body must be a JSON object'],
+    ['{}', 'inference/model-required', 'model is required'],
+    ['{"model":""}', 'inference/model-required', 'model is required'],
+    ['{"model":null}', 'inference/model-not-a-string', 'model must be a string'],
+    ['{"model":5}', 'inference/model-not-a-string', 'model must be a string'],
     [
       '{"model":"claude-9\\u0007é"}',
-      400,
+      'inference/model-unknown',
       "model claude-9 is not in the operator's model allowlist",
     ],
-    ['{"model":"a","mod\\u0065l":"b"}', 400, 'duplicate key: model'],
+    ['{"model":"a","mod\\u0065l":"b"}', 'inference/duplicate-key', 'duplicate key: model'],
   ]
   const seen = upstream.requests.length
-  for (const [body, status, message] of cases) {
+  for (const [body, code, message] of cases) {
     const reply = await post(body)
     const id = String(reply.headers['x-request-id'])
     assert.equal(
@@ -203,7 +204,7 @@ test('inference: refusals have the documented texts and are audited', async () =
       `{"type":"error","request_id":"${id}","error":{"type":"invalid_request_error","message":"${message}"}}`,
       body,
     )
-    assert.equal(reply.status, status)
+    assert.equal(reply.status, errorTable[code].status)
     const line = await auditOf(id)
     assert.equal(line['outcome'], 'refused')
     assert.equal(line['upstream'], null)
@@ -214,7 +215,7 @@ test('inference: refusals have the documented texts and are audited', async () =
 test('inference: a role reaches the models of its policy only', async () => {
   const restricted = sessionToken(gateway.url, { sub: 'u-bob', groups: ['restricted'] })
   const denied = await send(`${gateway.url}/v1/messages`, { token: restricted, body: ask() })
-  assert.equal(denied.status, 400)
+  assert.equal(denied.status, errorTable['inference/model-denied'].status)
   assert.equal(
     JSON.parse(denied.body).error.message,
     "model claude-sonnet-4-6 is not in your role's availableModels allowlist",

@@ -6,7 +6,7 @@
 import { filledList, list, openBlock } from '../schema/collection.ts'
 import { convert } from '../schema/combine.ts'
 import { block, defaulted, type Keys, optional, required } from '../schema/field.ts'
-import { flag, form, text, wholeNumber } from '../schema/value.ts'
+import { flag, form, groupName, text, wholeNumber } from '../schema/value.ts'
 import type { Policy, PolicyMatch } from './policy.ts'
 
 export interface CriConfig {
@@ -38,7 +38,7 @@ const emailDomain = convert(
 )
 
 const match = block<PolicyMatch>({
-  groups: optional(filledList(text()), 'Members of any of these groups.'),
+  groups: optional(filledList(groupName), 'Members of any of these groups.'),
   email_domain: optional(emailDomain, 'People with an address in this domain.'),
 })
 

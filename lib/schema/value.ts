@@ -31,6 +31,9 @@ export function form(
     : value(v.pipe(v.string(), v.regex(fits)), facts)
 }
 
+/** A group as the identity provider spells it; nobody is in one without a name. */
+export const groupName: Schema<string> = form(/\S/, 'the name of a group, not blank')
+
 /** Text that no message, log or document may ever show. */
 export function secret(charactersMin = 1): Schema<string> {
   const expected =

@@ -5,7 +5,7 @@
 import { list } from '../schema/collection.ts'
 import { choice } from '../schema/combine.ts'
 import { block, defaulted, type Keys, optional, required, type Schema } from '../schema/field.ts'
-import { flag, form, numberAbove, secret, text, wholeNumber } from '../schema/value.ts'
+import { flag, form, groupName, numberAbove, secret, text, wholeNumber } from '../schema/value.ts'
 
 export interface AdminKey {
   readonly id: string
@@ -67,7 +67,7 @@ const admin = block<AdminConfig>({
   write_keys: defaulted(list(adminKey), 'Keys that may read and change spend limits.', []),
   read_keys: defaulted(list(adminKey), 'Keys that may read spend limits and costs.', []),
   admin_groups: defaulted(
-    list(text()),
+    list(groupName),
     'Groups whose members may use the Admin API with their session.',
     [],
   ),

@@ -83,11 +83,13 @@ function checkNames(upstreams: Upstreams, report: ConfigReport): void {
 }
 
 function checkGuardrails(upstreams: Upstreams, { isSet }: ConfigFacts, report: ConfigReport): void {
-  const guarded = (index: number): boolean => isSet(['upstreams', index, 'guardrail'])
-  const first = upstreams.findIndex((_, index) => guarded(index))
+  // Set counts, even when its inside is wrong: that is reported by itself.
+  const guarded = (upstream: Upstream | undefined, index: number): boolean =>
+    upstream?.provider === 'bedrock' && isSet(['upstreams', index, 'guardrail'])
+  const first = upstreams.findIndex(guarded)
   if (first === -1) return
   for (const [index, upstream] of upstreams.entries()) {
-    if (upstream?.provider === 'bedrock' && !guarded(index)) {
+    if (upstream?.provider === 'bedrock' && !guarded(upstream, index)) {
       report.error(['upstreams', index, 'guardrail'], {
         expected: `a guardrail on every bedrock upstream, as on upstreams.${first}, or on none`,
       })

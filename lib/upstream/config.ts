@@ -7,7 +7,7 @@ import { httpUrl } from '../schema/address.ts'
 import { filledList, map } from '../schema/collection.ts'
 import { choice, exactly, variant } from '../schema/combine.ts'
 import { block, defaulted, type Keys, optional, required, type Schema } from '../schema/field.ts'
-import { flag, form, numberFrom, text, wholeNumber } from '../schema/value.ts'
+import { flag, form, groupName, numberFrom, text, wholeNumber } from '../schema/value.ts'
 import { credentials, type Credentials } from './credentials-config.ts'
 
 interface Common {
@@ -83,7 +83,7 @@ const common = (provider: ProviderName): Keys<Common> => ({
   name: defaulted(text(0), 'Unique name in logs, prices and upstream_model.', provider),
   base_url: optional(httpUrl, "Address to call instead of the provider's own."),
   headers: defaulted(map(form(/^/, 'text', 'secret')), 'Headers added to every request.', {}),
-  groups: optional(filledList(text()), 'Only callers in one of these groups are sent here.'),
+  groups: optional(filledList(groupName), 'Only callers in one of these groups are sent here.'),
   timeouts: defaulted(
     block<Common['timeouts']>({
       upstream_ttfb_ms: optional(

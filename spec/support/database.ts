@@ -88,7 +88,7 @@ export async function startServer(
 ): Promise<TestServer> {
   const dataDir = await mkdtemp(join(tmpdir(), 'apps-gateway-spec-'))
   // As root the server runs under another account, which must get in.
-  await chmod(dataDir, 0o711)
+  await chmod(dataDir, 0o755)
   let server = await startPostgres({ fsync: false, ...options, dataDir })
   const signalAll = (signal: NodeJS.Signals): void => {
     // Parents first, so that a stopped postmaster cannot replace what is stopped after it.

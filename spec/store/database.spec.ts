@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { systemClock } from '../../lib/kernel/clock.ts'
+import type { StoreConfig } from '../../lib/store/config.ts'
+import { openDatabase } from '../../lib/store/database.ts'
+import { createDatabase } from '../support/database.ts'
+import { createRecorder } from '../support/recorder.ts'
+
+function open(t: TestContext, over: Partial<StoreConfig> & { postgres_url: string }) {
+  const recorder = createRecorder()
+  const database = openDatabase(
+    { max_connections: 5, connect_timeout_seconds: 5, readiness_grace_seconds: 0, ...over },
+    { clock: systemClock, log: recorder.log },
+  )
+  t.after(() => database.close())
+  return { database, lines: recorder.lines }
+}
+
+const signal = new AbortController().signal
+
+test('database: start connects and migrates, and every part works on the same tables', async (t) => {
+  const { url } = await createDatabase(t)
+  const { database, lines } = open(t, { postgres_url: url })
+  await database.start(signal)
+  assert.equal(lines.length, 9)
+  await database.kv.set('key', 'value', 60)
+  assert.equal(await database.kv.take('key'), 'value')
+  assert.equal((await database.rateLimit.hit('rl:x', 1, 60)).allowed, true)
+  assert.equal(await database.readiness(), null)
+})
+
+test('database: a role and password beside the URL are used', async (t) => {
+  const { url } = await createDatabase(t)
+  const bare = new URL(url)
+  const { username, password } = new URL(url)
+  bare.username = 'nobody'
+  bare.password = 'wrong'
+  const { database } = open(t, { postgres_url: bare.href, username, password })
+  await database.start(signal)
+})
+
+test('database: nothing is connected before start, and start fails with one line', async (t) => {
+  const { database } = open(t, { postgres_url: 'postgres://u:s3cret@127.0.0.1:1/x' })
+  assert.equal(await database.readiness(), 'store unavailable')
+  const abort = new AbortController()
+  const starting = database.start(abort.signal)
+  starting.catch(() => {})
+  abort.abort(new Error('enough'))
+  await assert.rejects(starting, /enough/)
+})
+
+test('database: a URL that the check refuses is refused here too, without its secret', (t) => {
+  const url = 'postgres://u:s3cret@a,b/x'
+  assert.throws(
+    () => open(t, { postgres_url: url }),
+    (error) =>
+      error instanceof Error && /one host/.test(error.message) && !/s3cret/.test(error.message),
+  )
+})
+
+test('database: after close nothing is asked any more', async (t) => {
+  const { url } = await createDatabase(t)
+  const { database } = open(t, { postgres_url: url })
+  await database.start(signal)
+  await database.close()
+  assert.equal(await database.readiness(), 'store unavailable')
+})

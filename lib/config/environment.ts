@@ -36,7 +36,7 @@ export const environmentVariables: readonly (readonly [name: string, effect: str
   ],
   [
     'CLAUDE_GATEWAY_PROXY_IS_EGRESS_BOUNDARY',
-    '`1` or `true` sends host names to the forward proxy unresolved.',
+    'Not supported yet: `1` or `true` sends host names to the forward proxy unresolved.',
   ],
   [
     'BUN_CONFIG_MAX_HTTP_REQUESTS',
@@ -44,7 +44,7 @@ export const environmentVariables: readonly (readonly [name: string, effect: str
   ],
   [
     'HTTPS_PROXY, HTTP_PROXY, NO_PROXY',
-    'Forward proxy for what leaves the gateway, and hosts reached without it. Lower case works too.',
+    'Not supported yet: forward proxy for what leaves the gateway, and hosts reached without it.',
   ],
   ['NODE_EXTRA_CA_CERTS', 'PEM file with further certificate authorities to trust.'],
 ]
@@ -77,7 +77,21 @@ export function readEnvironment(environment: Environment): {
     openRequestsMax: readWholeNumber(environment, 'BUN_CONFIG_MAX_HTTP_REQUESTS', 65_535, warnings),
     hasExtraCa: (environment['NODE_EXTRA_CA_CERTS'] ?? '') !== '',
   }
+  warnOfProxies(environment, settings.proxyIsEgressBoundary, warnings)
   return { settings, warnings }
+}
+
+/** Until requests can go through a proxy, nobody may believe that they do. */
+function warnOfProxies(environment: Environment, isBoundary: boolean, warnings: string[]): void {
+  const set = ['HTTPS_PROXY', 'https_proxy', 'HTTP_PROXY', 'http_proxy'].filter(
+    (name) => (environment[name] ?? '') !== '',
+  )
+  if (isBoundary) set.unshift('CLAUDE_GATEWAY_PROXY_IS_EGRESS_BOUNDARY')
+  if (set.length === 0) return
+  const verb = set.length === 1 ? 'is' : 'are'
+  warnings.push(
+    `${set.join(', ')} ${verb} not supported by this version yet: every host is resolved here and reached directly`,
+  )
 }
 
 /** The longest delay a timer of Node takes, 24.8 days. */

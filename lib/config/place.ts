@@ -52,7 +52,14 @@ export function offsetOf(root: Place, path: KeyPath): number {
 }
 
 /** The offset of the key that ends `path`, for complaints about the key itself. */
-export function keyOffset(parent: Place, step: string | number): number | undefined {
+export function offsetOfKey(root: Place, path: KeyPath): number {
+  const parent = placeAt(root, path.slice(0, -1))
+  const last = path.at(-1)
+  const offset = parent && last !== undefined ? keyOffset(parent, last) : undefined
+  return offset ?? offsetOf(root, path)
+}
+
+function keyOffset(parent: Place, step: string | number): number | undefined {
   return parent.entries.get(String(step))?.keyAt
 }
 

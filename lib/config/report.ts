@@ -5,8 +5,8 @@
 import type { ConfigReport, KeyPath } from '../kernel/report.ts'
 import { describePlace, isSecretName } from './describe.ts'
 import { type Findings, isWithin } from './findings.ts'
-import { offsetOf, type Place, placeAt } from './place.ts'
-import { type Shape } from './shape.ts'
+import { offsetOf, offsetOfKey, type Place, placeAt } from './place.ts'
+import type { Shape } from './shape.ts'
 import { shapeAt } from './validate.ts'
 
 export function createReport(root: Place, shape: Shape, findings: Findings): ConfigReport {
@@ -17,8 +17,10 @@ export function createReport(root: Place, shape: Shape, findings: Findings): Con
       if (before.some((earlier) => isWithin(path, earlier))) return
       const place = placeAt(root, path)
       const hide = isSecretAt(path)
-      const own = found !== undefined && !hide && !isReference(place)
-      findings.error(offsetOf(root, path), {
+      // Words about a key say nothing of its value, and point at the key itself.
+      const isAboutKey = found?.startsWith('unknown key') === true
+      const own = found !== undefined && (isAboutKey || (!hide && !isReference(place)))
+      findings.error(isAboutKey ? offsetOfKey(root, path) : offsetOf(root, path), {
         path,
         expected,
         found: own ? found : describePlace(place, hide),

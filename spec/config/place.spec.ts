@@ -1,7 +1,7 @@
 /** Which offset a complaint about a path points at. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { offsetOf, type Place, placeAt, placeOf } from '../../lib/config/place.ts'
+import { offsetOf, offsetOfKey, type Place, placeAt, placeOf } from '../../lib/config/place.ts'
 
 const scalar = placeOf('x', 30)
 const list: Place = { ...placeOf(['x'], 25), items: [scalar] }
@@ -36,4 +36,11 @@ test('place: a path finds its value, or nothing', () => {
   assert.equal(placeAt(root, []), root)
   assert.equal(placeAt(root, ['a', 'z']), undefined)
   assert.equal(placeAt(root, ['a', 'b', 'length']), undefined)
+})
+
+test('place: a key has an offset of its own', () => {
+  assert.equal(offsetOfKey(root, ['a', 'c']), 40)
+  assert.equal(offsetOfKey(root, ['a', 'b', 0]), 30)
+  assert.equal(offsetOfKey(root, ['a', 'z']), 10)
+  assert.equal(offsetOfKey(root, []), 0)
 })

@@ -77,6 +77,18 @@ test('report: they are not kept about a secret, by schema, by name or by origin'
   ])
 })
 
+test('report: words about a key point at the key, whatever its value is', () => {
+  const { report, said } = start()
+  for (const name of ['PLAIN', 'TOKEN', 'REF']) {
+    report.error(['open', 'env', name], { expected: 'y', found: `unknown key "${name}"` })
+  }
+  assert.deepEqual(said(), [
+    '4:10 open.env.TOKEN: unknown key "TOKEN"',
+    '4:24 open.env.PLAIN: unknown key "PLAIN"',
+    '4:38 open.env.REF: unknown key "REF"',
+  ])
+})
+
 test('report: what an earlier stage complained about is not complained about again', () => {
   const { report, said } = start(['open', 'env'])
   report.error(['open', 'env'], { expected: 'y' })

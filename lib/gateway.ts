@@ -11,32 +11,23 @@ import {
   warnOfMetadata,
 } from './boot-checks.ts'
 import { describeBoot } from './boot-lines.ts'
-import { createCatalogue } from './catalogue/resolve.ts'
 import type { Config, LoadedConfig } from './config.ts'
 import type { EnvironmentSettings } from './config/environment.ts'
 import { createEgress } from './egress/dispatcher.ts'
+import { createHandlers } from './handlers.ts'
 import { createAccessControl, createPublicClientNotice } from './http/access-control.ts'
 import { createClientAddressReader } from './http/client-address.ts'
 import { createEdge } from './http/edge.ts'
-import { createReadyz, type Readiness } from './http/health.ts'
+import type { Readiness } from './http/health.ts'
 import { createLimitCheck } from './http/limits.ts'
 import { createRouter } from './http/router.ts'
 import type { Certificate } from './http/node-server.ts'
 import { createServer, type GatewayServer } from './http/server.ts'
 import { createIdentity, type Identity } from './identity/identity.ts'
-import { createInference } from './inference.ts'
 import type { Clock } from './kernel/clock.ts'
 import type { Audit, Log } from './kernel/log.ts'
-import { productVersion } from './kernel/version.ts'
-import { createModelsHandler } from './models.ts'
-import { createLandingPage } from './page/landing.ts'
-import { createProtocolPage } from './page/protocol.ts'
-import { createModelAccess } from './policy/model-access.ts'
-import { createRoutes, type RouteHandlers } from './routes.ts'
-import { createAdmission, defaultBytesMax, defaultOpenMax } from './upstream/admission.ts'
-import { createFailover } from './upstream/failover.ts'
+import { createRoutes } from './routes.ts'
 import { createUpstreams, type Upstreams } from './upstream/registry.ts'
-import { createMeters } from './spend/meter.ts'
 import { type Database, openDatabase } from './store/database.ts'
 
 export interface GatewayParts {
@@ -119,7 +110,7 @@ function createListener(
   const { clock, log, audit } = parts
   const { listen, access_control, limits } = config
   const readiness: Readiness = () => (server.draining ? 'draining' : database.readiness())
-  const routes = createRoutes(createHandlers(config, identity, upstreams, readiness, parts))
+  const routes = createRoutes(createHandlers(config, { ...parts, identity, upstreams, readiness }))
   const server = createServer(
     {
       edge: createEdge({
@@ -141,48 +132,4 @@ function createListener(
     },
   )
   return server
-}
-
-function createHandlers(
-  config: Config,
-  identity: Identity,
-  upstreams: Upstreams,
-  readiness: Readiness,
-  { settings, clock, log, audit }: GatewayParts,
-): RouteHandlers {
-  const catalogue = createCatalogue(config.upstreams, config, config.extensions.models)
-  const access = createModelAccess(config.managed?.policies ?? [], catalogue)
-  const inference = createInference({
-    access,
-    catalogue,
-    admission: createAdmission(
-      {
-        openMax: settings.openRequestsMax ?? defaultOpenMax,
-        bytesMax: defaultBytesMax,
-        isConfigured: settings.openRequestsMax !== undefined,
-      },
-      clock,
-      log,
-    ),
-    failover: createFailover({ clock, log, configured: config.upstreams.length }),
-    upstreams: new Map(upstreams.served.map((upstream) => [upstream.name, upstream])),
-    openMeter: createMeters(log),
-    loadTest: config.load_test_mode?.enabled === true,
-    clock,
-    log,
-    audit,
-  })
-  return {
-    readyz: createReadyz(readiness),
-    landing: createLandingPage({
-      version: productVersion,
-      public_url: config.listen.public_url,
-      issuer: config.oidc.issuer,
-    }),
-    protocol: createProtocolPage(),
-    identity: identity.handlers,
-    models: createModelsHandler(catalogue, access),
-    messages: inference('messages'),
-    countTokens: inference('count_tokens'),
-  }
 }

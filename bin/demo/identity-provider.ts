@@ -132,6 +132,10 @@ async function readChoice(request: IncomingMessage): Promise<string> {
   return new URLSearchParams(body).get('person') ?? ''
 }
 
+interface Owned {
+  readonly clientId: string
+}
+
 function createProvider(
   issuer: string,
   signingKey: Readonly<Record<string, unknown>>,
@@ -171,7 +175,11 @@ function createProvider(
     conformIdTokenClaims: false,
     features: {
       devInteractions: { enabled: false },
-      revocation: { enabled: true },
+      revocation: {
+        enabled: true,
+        allowedPolicy: (_: unknown, client: Owned, token: Owned) =>
+          client.clientId === token.clientId,
+      },
       rpInitiatedLogout: { enabled: false },
     },
     interactions: { policy },

@@ -6,14 +6,18 @@ import type { Handler } from '../http/exchange.ts'
 import { json } from '../http/reply.ts'
 import type { OriginOf } from './origin.ts'
 
-/** Field order is the wire's. */
-export function createDiscoveryDocument(originOf: OriginOf): Handler {
+/** Field order is the wire's. `revokes` tells whether revocation may be promised. */
+export function createDiscoveryDocument(
+  originOf: OriginOf,
+  revokes: () => boolean = () => false,
+): Handler {
   return (exchange) => {
     const origin = originOf(exchange)
     return json(200, {
       issuer: origin,
       device_authorization_endpoint: `${origin}/oauth/device_authorization`,
       token_endpoint: `${origin}/oauth/token`,
+      revocation_endpoint: revokes() ? `${origin}/oauth/revoke` : undefined,
       grant_types_supported: ['urn:ietf:params:oauth:grant-type:device_code', 'refresh_token'],
       response_types_supported: [],
       token_endpoint_auth_methods_supported: ['none'],

@@ -7,7 +7,8 @@ import type { Exchange, Handler } from '../http/exchange.ts'
 import type { Caller } from '../kernel/caller.ts'
 import type { Clock } from '../kernel/clock.ts'
 import type { Audit, Log } from '../kernel/log.ts'
-import type { Kv, RateLimit } from '../store/store.ts'
+import type { Hints } from '../store/notify.ts'
+import type { Kv, RateLimit, Store } from '../store/store.ts'
 import { createAuthenticate } from './authenticate.ts'
 import { createBrowserCookie } from './browser-cookie.ts'
 import { createCallback } from './callback.ts'
@@ -20,6 +21,8 @@ import type { IdentityOptions } from './options.ts'
 import { createOriginOf } from './origin.ts'
 import type { Parts } from './parts.ts'
 import { createProvider } from './provider.ts'
+import { createRevocationList, noRevocations } from './revocation-list.ts'
+import { createRevoke } from './revoke.ts'
 import { createSeal } from './seal.ts'
 import { createSessionKeys } from './session-key.ts'
 import { createSessions } from './session.ts'
@@ -35,6 +38,8 @@ export interface IdentityDeps {
   readonly clock: Clock
   readonly log: Log
   readonly audit: Audit
+  /** Without it no session can be revoked, and nobody is told otherwise. */
+  readonly revocation?: { readonly store: Store; readonly hints: Hints } | undefined
 }
 
 export interface IdentityHandlers {
@@ -42,6 +47,7 @@ export interface IdentityHandlers {
   readonly discovery: Handler
   readonly deviceAuthorization: Handler
   readonly token: Handler
+  readonly revoke: Handler
   /** GET `/device`. */
   readonly devicePage: Handler
   /** POST `/device`. */
@@ -57,17 +63,27 @@ export interface Identity {
   readonly handlers: IdentityHandlers
   /** Loads the provider's metadata; boot waits for it and fails with it. */
   ready(): Promise<void>
+  /** Loads the revoked sessions, once the database is there. Before it nothing is revoked. */
+  start(): Promise<void>
+  close(): void
 }
 
 export function createIdentity(options: IdentityOptions, deps: IdentityDeps): Identity {
   const { kv, rateLimit, clock, log, audit } = deps
   const keys = createSessionKeys(options.session.jwt_secret)
-  const sessions = createSessions({ ...options, ...options.session }, keys, clock)
+  const revocations =
+    deps.revocation === undefined
+      ? noRevocations
+      : createRevocationList({ ...deps.revocation, clock, log }, () => sessions.forget())
+  const sessions = createSessions({ ...options, ...options.session }, keys, clock, (signedPart) =>
+    revocations.has(signedPart),
+  )
   const secure = options.public_url?.startsWith('https:') ?? options.tls
   const parts: Parts = {
     options,
     provider: createProvider(options.oidc, deps),
     sessions,
+    revocations,
     grants: createGrants(kv, createSeal(keys, 'device grant'), clock),
     states: createStates(createSeal(keys, 'sign-in state'), options.oidc.use_pkce, clock),
     cookie: createBrowserCookie(secure),
@@ -82,14 +98,17 @@ export function createIdentity(options: IdentityOptions, deps: IdentityDeps): Id
   return {
     authenticate: createAuthenticate(sessions, audit),
     handlers: {
-      discovery: createDiscoveryDocument(parts.originOf),
+      discovery: createDiscoveryDocument(parts.originOf, () => revocations.active),
       deviceAuthorization: createDeviceAuthorization(parts),
       token: createTokenEndpoint(parts),
+      revoke: createRevoke(parts),
       devicePage: createDevicePage(parts),
       deviceSubmit: forms.submit,
       deviceDeny: forms.deny,
       callback: createCallback(parts),
     },
     ready: () => parts.provider.ready(),
+    start: () => revocations.start(),
+    close: () => revocations.stop(),
   }
 }

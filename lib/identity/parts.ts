@@ -9,6 +9,7 @@ import type { Grants } from './grant.ts'
 import type { IdentityOptions } from './options.ts'
 import type { OriginOf } from './origin.ts'
 import type { Provider } from './provider.ts'
+import type { RevocationList } from './revocation-list.ts'
 import type { Sessions } from './session.ts'
 import type { States } from './state.ts'
 import type { StoreBudget } from './store-budget.ts'
@@ -17,6 +18,7 @@ export interface Parts {
   readonly options: IdentityOptions
   readonly provider: Provider
   readonly sessions: Sessions
+  readonly revocations: RevocationList
   readonly grants: Grants
   readonly states: States
   readonly cookie: BrowserCookie

@@ -4,6 +4,7 @@
  */
 import type { Log } from '../kernel/log.ts'
 import { buildAuthorizationUrl, type AuthorizationRequest } from './authorization-request.ts'
+import { createClientAuthentication } from './client-authentication.ts'
 import { createConverse } from './conversation.ts'
 import { createIdentify, type IdentifyDeps } from './identify.ts'
 import type { OidcOptions } from './options.ts'
@@ -11,6 +12,7 @@ import { quote, refuse, succeed, type Outcome } from './outcome.ts'
 import { createMetadataSource, discoveryUrl, type ProviderMetadata } from './provider-metadata.ts'
 import type { Person } from './session.ts'
 import { createTokenExchange } from './token-exchange.ts'
+import { createTokenRevocation } from './token-revocation.ts'
 import { codeForm, refreshForm } from './token-request.ts'
 
 export interface SignedIn {
@@ -36,6 +38,8 @@ export interface Provider {
   formActionOrigins(): Promise<readonly string[]>
   signIn(answer: CodeAnswer, requestId: string): Promise<Outcome<SignedIn>>
   renew(refresh_token: string, requestId: string): Promise<Outcome<SignedIn>>
+  /** Gives a refresh token back to a provider that takes it; without such an endpoint, nothing. */
+  revoke(refresh_token: string, requestId: string): Promise<Outcome<null>>
 }
 
 export function createProvider(oidc: OidcOptions, deps: IdentifyDeps): Provider {
@@ -43,7 +47,9 @@ export function createProvider(oidc: OidcOptions, deps: IdentifyDeps): Provider 
   const url = discoveryUrl(oidc.issuer, oidc.discovery_url)
   const source = createMetadataSource(url, egress.fetch, clock, log)
   const converse = createConverse(source, clock)
-  const exchange = createTokenExchange(oidc, egress.fetch, clock)
+  const authenticate = createClientAuthentication(oidc, clock)
+  const exchange = createTokenExchange(oidc, { authenticate, fetchFrom: egress.fetch, clock })
+  const giveBack = createTokenRevocation(authenticate, egress.fetch)
   const identify = createIdentify(oidc, deps)
 
   return {
@@ -85,6 +91,8 @@ export function createProvider(oidc: OidcOptions, deps: IdentifyDeps): Provider 
           refresh_token: tokens.refresh_token ?? refresh_token,
         })
       }),
+    revoke: (refresh_token, requestId) =>
+      converse(requestId, (talk) => giveBack(refresh_token, talk)),
   }
 }
 

@@ -30,6 +30,18 @@ export interface Sessions {
   recall(authorization: string): Caller | undefined
   /** Checks an `Authorization` header and remembers it; null when it is no valid session. */
   verify(authorization: string): Promise<Caller | null>
+  /** A valid session by its bare token, whether or not it was revoked. */
+  inspect(token: string): Promise<Inspected | null>
+  /** Whether a token says that one of our keys signed it; the signature is not checked. */
+  isOurs(token: string): boolean
+  /** Drops what is remembered: the next request of every session is checked in full. */
+  forget(): void
+}
+
+export interface Inspected {
+  readonly caller: Caller
+  /** Header and claims: what the signature covers, and so the one way to write this session. */
+  readonly signedPart: string
 }
 
 const audience = 'claude-gateway'
@@ -44,7 +56,8 @@ const cachedLengthMax = 4096
  * `Bearer`, one space, three strict base64url parts. The scheme is case-sensitive and nothing may
  * stand around the token: what other servers tolerate would let one token be written many ways.
  */
-const bearerForm = /^Bearer ([\w-]+\.[\w-]+\.[\w-]+)$/
+const tokenForm = /^([\w-]+\.[\w-]+)\.[\w-]+$/
+const scheme = 'Bearer '
 
 export interface SessionSettings extends SessionOptions {
   readonly public_url?: string | undefined
@@ -55,12 +68,21 @@ export function createSessions(
   settings: SessionSettings,
   keys: readonly SessionKey[],
   clock: Clock,
+  isRevoked: (signedPart: string) => boolean = () => false,
 ): Sessions {
   const { public_url: issuer, billing_group_tag } = settings
   const expiresInSeconds = Math.round(settings.ttl_hours * 3600)
   const remembered = createCache<string, Caller>(cachedMax, clock)
   const [current] = keys
   if (current === undefined) throw new Error('sessions need at least one key')
+
+  const inspect = async (token: string): Promise<Inspected | null> => {
+    const signedPart = tokenForm.exec(token)?.[1]
+    if (signedPart === undefined) return null
+    const payload = await verifyWith(candidates(token, keys), token, issuer, clock)
+    const caller = payload === null ? null : readCaller(payload)
+    return caller === null ? null : { caller, signedPart }
+  }
 
   return {
     async mint({ sub, email, name, groups }) {
@@ -83,21 +105,35 @@ export function createSessions(
     },
     recall: (authorization) => remembered.get(authorization),
     async verify(authorization) {
-      const token = bearerForm.exec(authorization)?.[1]
-      if (token === undefined) return null
-      const payload = await verifyWith(candidates(token, keys), token, issuer, clock)
-      const caller = payload === null ? null : readCaller(payload)
-      if (caller !== null && authorization.length <= cachedLengthMax) {
+      if (!authorization.startsWith(scheme)) return null
+      const session = await inspect(authorization.slice(scheme.length))
+      // Asked after the last wait, so that nothing revoked meanwhile is remembered.
+      if (session === null || isRevoked(session.signedPart)) return null
+      const { caller } = session
+      if (authorization.length <= cachedLengthMax) {
         remembered.set(authorization, caller, caller.expiresAt * 1000)
       }
       return caller
     },
+    inspect,
+    isOurs: (token) => tokenForm.test(token) && namesKey(token, keys),
+    forget: () => remembered.clear(),
   }
+}
+
+/** Foreign JWTs, such as some providers' refresh tokens, have a `kid` of theirs or none. */
+function namesKey(token: string, keys: readonly SessionKey[]): boolean {
+  const kid = readHeader(token)?.['kid']
+  return keys.some((key) => key.kid === kid)
+}
+
+function readHeader(token: string): JsonObject | null {
+  return parseObject(Buffer.from(token.split('.', 1).join(), 'base64url').toString())
 }
 
 /** A known `kid` names its key, an unknown one none; without `kid` every key is tried. */
 function candidates(token: string, keys: readonly SessionKey[]): readonly SessionKey[] {
-  const header = parseObject(Buffer.from(token.split('.', 1).join(), 'base64url').toString())
+  const header = readHeader(token)
   if (header === null) return []
   return header['kid'] === undefined ? keys : keys.filter(({ kid }) => kid === header['kid'])
 }

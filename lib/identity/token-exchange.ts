@@ -3,7 +3,7 @@
  * authentication, reads the answer, checks the id_token.
  */
 import type { Clock } from '../kernel/clock.ts'
-import { createClientAuthentication } from './client-authentication.ts'
+import type { ClientAuthentication } from './client-authentication.ts'
 import type { Conversation } from './conversation.ts'
 import { verifyIdToken } from './id-token.ts'
 import type { JsonObject } from './json-object.ts'
@@ -26,12 +26,16 @@ export type TokenExchange = (
   talk: Conversation,
 ) => Promise<Outcome<Exchanged>>
 
+export interface TokenExchangeDeps {
+  readonly authenticate: ClientAuthentication
+  readonly fetchFrom: typeof fetch
+  readonly clock: Clock
+}
+
 export function createTokenExchange(
   oidc: OidcOptions,
-  fetchFrom: typeof fetch,
-  clock: Clock,
+  { authenticate, fetchFrom, clock }: TokenExchangeDeps,
 ): TokenExchange {
-  const authenticate = createClientAuthentication(oidc, clock)
   const keysOf = createKeysOf(fetchFrom)
   return async (form, nonce, { metadata, signal }) => {
     const headers = await authenticate(form, metadata)

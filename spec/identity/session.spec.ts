@@ -248,3 +248,54 @@ test('session: the memory is bounded, and very long tokens do not enter it', asy
   assert.equal(sessions.recall(first), undefined, 'the oldest went')
   assert.notEqual(sessions.recall(more.at(-1) ?? ''), undefined)
 })
+
+test('session: a revoked one is refused, and what was remembered can be forgotten', async () => {
+  const revoked = new Set<string>()
+  const settings = { public_url, jwt_secret: [secret], ttl_hours: 1 }
+  const sessions = createSessions(
+    settings,
+    createSessionKeys([secret]),
+    createFakeClock(),
+    (part) => revoked.has(part),
+  )
+  const header = await forge()
+  const caller = await sessions.verify(header)
+  assert.equal(sessions.recall(header), caller)
+  revoked.add(header.slice('Bearer '.length, header.lastIndexOf('.')))
+  sessions.forget()
+  assert.equal(sessions.recall(header), undefined)
+  assert.equal(await sessions.verify(header), null)
+})
+
+test('session: one that is revoked while it is verified is not remembered', async () => {
+  let revoked = false
+  const settings = { public_url, jwt_secret: [secret], ttl_hours: 1 }
+  const keys = createSessionKeys([secret])
+  const sessions = createSessions(settings, keys, createFakeClock(), () => revoked)
+  const header = await forge()
+  const verifying = sessions.verify(header)
+  revoked = true
+  sessions.forget()
+  assert.equal(await verifying, null)
+  assert.equal(sessions.recall(header), undefined)
+})
+
+test('session: a token can be inspected bare, for what identifies it', async () => {
+  const token = (await forge()).slice('Bearer '.length)
+  const inspected = await sessionsOf().inspect(token)
+  assert.equal(inspected?.caller.sub, 'u-alice')
+  assert.equal(inspected?.signedPart, token.slice(0, token.lastIndexOf('.')))
+  assert.equal(await sessionsOf().inspect(`${token}x.y`), null)
+  assert.equal(await sessionsOf().inspect(`${token.slice(0, -6)}AAAAAA`), null)
+})
+
+test('session: our tokens are told from others by their key id alone', async () => {
+  const sessions = sessionsOf()
+  const { token } = await sessions.mint({ sub: 'u' })
+  assert.equal(sessions.isOurs(token), true)
+  assert.equal(sessions.isOurs(`${token.slice(0, -6)}AAAAAA`), true)
+  const foreign = (await forge({ header: { kid: 'theirs' } })).slice('Bearer '.length)
+  for (const other of [foreign, (await forge()).slice('Bearer '.length), 'opaque', 'a.b.c', '']) {
+    assert.equal(sessions.isOurs(other), false)
+  }
+})

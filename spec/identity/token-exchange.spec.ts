@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
+import { createClientAuthentication } from '../../lib/identity/client-authentication.ts'
 import type { Conversation } from '../../lib/identity/conversation.ts'
 import { parseMetadata } from '../../lib/identity/provider-metadata.ts'
 import { createTokenExchange } from '../../lib/identity/token-exchange.ts'
@@ -39,7 +40,8 @@ function exchangeWith(answer: object) {
     asked.push(new URL(url).pathname)
     return Response.json(url.endsWith('/token') ? answer : { keys: [jwk] })
   }
-  return { exchange: createTokenExchange(oidcDefaults, fetchFrom, clock), asked }
+  const authenticate = createClientAuthentication(oidcDefaults, clock)
+  return { exchange: createTokenExchange(oidcDefaults, { authenticate, fetchFrom, clock }), asked }
 }
 
 const form = (): URLSearchParams => new URLSearchParams({ grant_type: 'x' })

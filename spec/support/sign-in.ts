@@ -61,6 +61,8 @@ export interface Approved {
 export interface Bench {
   readonly provider: TestProvider
   readonly database: TestDatabase
+  /** For gateways that revoke sessions. */
+  readonly revocation: NonNullable<IdentityDeps['revocation']>
   /** Another gateway on the same database and provider. */
   gateway(change?: SignInChange): Gateway
 }
@@ -91,6 +93,7 @@ export async function startBench(scope: Scope): Promise<Bench> {
   return {
     provider,
     database,
+    revocation: { store: opened.store, hints: opened.hints },
     gateway: (change = {}) =>
       makeGateway(provider, { kv: opened.kv, rateLimit: opened.rateLimit }, change),
   }

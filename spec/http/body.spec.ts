@@ -156,6 +156,31 @@ test('body: memory follows what arrived, not what was announced', async () => {
   })
 })
 
+test('body: what was copied into place is freed at once, without the garbage collector', async () => {
+  const size = 32 * 1024 * 1024
+  let before = 0
+  let after = 0
+  const measured = openRoute('/measured', async (exchange) => {
+    before = process.memoryUsage().arrayBuffers
+    const body = await exchange.readBody()
+    after = process.memoryUsage().arrayBuffers
+    return text(200, String(body.length))
+  })
+  await withGateway({ routes: [measured] }, async ({ port }) => {
+    const block = Buffer.alloc(256 * 1024)
+    const wire = await open(port)
+    wire.socket.write(post('/measured', size))
+    for (let sent = 0; sent < size; sent += block.length) {
+      if (!wire.socket.write(block)) {
+        await new Promise((resolve) => wire.socket.once('drain', resolve))
+      }
+    }
+    await wire.until(String(size))
+    wire.socket.destroy()
+    assert.ok(after - before < 1.5 * size, `${after - before} bytes for a body of ${size}`)
+  })
+})
+
 test('body: 100-continue is said when a route reads, and only then', async () => {
   const refusing = openRoute('/refuse', () => text(403, 'no'))
   await withGateway({ routes: [...routes, refusing] }, async ({ port }) => {

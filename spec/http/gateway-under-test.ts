@@ -7,7 +7,7 @@ import { connect, type Socket } from 'node:net'
 import { createAccessControl, createPublicClientNotice } from '../../lib/http/access-control.ts'
 import { createClientAddressReader } from '../../lib/http/client-address.ts'
 import { createEdge } from '../../lib/http/edge.ts'
-import type { Exchange, Handler, Reply } from '../../lib/http/exchange.ts'
+import type { Handler } from '../../lib/http/exchange.ts'
 import { createReadyz, handleHealthz } from '../../lib/http/health.ts'
 import { createLimitCheck, type LimitOptions } from '../../lib/http/limits.ts'
 import type { Certificate } from '../../lib/http/node-server.ts'
@@ -107,16 +107,6 @@ function asRecord(value: unknown): Record<string, unknown> {
 /** One open route for what a handler does. */
 export function openRoute(path: string, handle: Handler): Route {
   return { access: 'open', method: 'ANY', path, handle }
-}
-
-/** A route that answers with a stream the spec feeds. */
-export function streamRoute(reply: (exchange: Exchange) => Partial<Reply>): Route {
-  return openRoute('/stream', (exchange) => ({
-    status: 200,
-    headers: [['Content-Type', 'text/event-stream']],
-    body: null,
-    ...reply(exchange),
-  }))
 }
 
 /** Sends `text` on a connection of its own and resolves with all that comes until it closes. */

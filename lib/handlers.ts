@@ -2,7 +2,8 @@
  * From a checked configuration to the handlers of the route table: the features, each made once,
  * with what they need of each other passed in. The composition root's other half.
  */
-import { createCatalogue } from './catalogue/resolve.ts'
+import { knownModels } from './catalogue/entry.ts'
+import { type Catalogue, createCatalogue } from './catalogue/resolve.ts'
 import type { Config } from './config.ts'
 import type { EnvironmentSettings } from './config/environment.ts'
 import { createReadyz, type Readiness } from './http/health.ts'
@@ -14,7 +15,11 @@ import { productVersion } from './kernel/version.ts'
 import { createModelsHandler } from './models.ts'
 import { createLandingPage } from './page/landing.ts'
 import { createProtocolPage } from './page/protocol.ts'
+import { createBootstrap } from './policy/bootstrap.ts'
+import { createManagedSettings } from './policy/managed-settings.ts'
 import { createModelAccess } from './policy/model-access.ts'
+import { modelPricing } from './policy/model-pricing.ts'
+import type { JsonObject } from './policy/policy.ts'
 import type { RouteHandlers } from './routes.ts'
 import { createMeters } from './spend/meter.ts'
 import { createAdmission, defaultBytesMax, defaultOpenMax } from './upstream/admission.ts'
@@ -36,6 +41,8 @@ export function createHandlers(config: Config, parts: HandlerParts): RouteHandle
   const catalogue = createCatalogue(config.upstreams, config, config.extensions.models)
   const access = createModelAccess(config.managed?.policies ?? [], catalogue)
   const inference = createInference({ access, catalogue, ...routing(config, parts) })
+  const policies = config.managed?.policies
+  const pushed = { catalogue, access, log: parts.log, audit: parts.audit }
   return {
     readyz: createReadyz(readiness),
     landing: createLandingPage({
@@ -46,9 +53,30 @@ export function createHandlers(config: Config, parts: HandlerParts): RouteHandle
     protocol: createProtocolPage(),
     identity: identity.handlers,
     models: createModelsHandler(catalogue, access),
+    managedSettings: createManagedSettings(pushed, {
+      policies,
+      // Clients are told to report here once there is a relay to take it.
+      env: null,
+      modelPricing: pushedPricing(config, catalogue),
+    }),
+    bootstrap: createBootstrap(pushed, {
+      policies: policies ?? [],
+      publicUrl: config.listen.public_url ?? `http://localhost:${config.listen.port}`,
+      telemetryLabels: null,
+      adminGroups: config.admin?.admin_groups ?? [],
+    }),
     messages: inference('messages'),
     countTokens: inference('count_tokens'),
   }
+}
+
+/** Prices are pushed per model, from the upstream that is asked first whoever asks. */
+function pushedPricing(config: Config, catalogue: Catalogue): JsonObject | null {
+  const everyGroup = config.upstreams.flatMap(({ groups }) => groups ?? [])
+  return modelPricing(config.pricing, knownModels(config.extensions.models), (model) => {
+    const resolution = catalogue.resolve(model, everyGroup)
+    return resolution.kind === 'routes' ? resolution.routes[0]?.upstream : undefined
+  })
 }
 
 function routing(

@@ -13,12 +13,15 @@ export interface RouteHandlers {
   readonly protocol: Handler
   readonly identity: IdentityHandlers
   readonly models: CallerHandler
+  readonly managedSettings: CallerHandler
+  readonly bootstrap: CallerHandler
   readonly messages: CallerHandler
   readonly countTokens: CallerHandler
 }
 
 export function createRoutes(handlers: RouteHandlers): readonly Route[] {
-  const { readyz, landing, protocol, identity, models, messages, countTokens } = handlers
+  const { readyz, landing, protocol, identity } = handlers
+  const { managedSettings, bootstrap, models, messages, countTokens } = handlers
   return [
     { method: 'GET+HEAD', path: '/healthz', access: 'health', handle: handleHealthz },
     { method: 'GET+HEAD', path: '/readyz', access: 'health', handle: readyz },
@@ -41,6 +44,8 @@ export function createRoutes(handlers: RouteHandlers): readonly Route[] {
     { method: 'GET', path: '/device', access: 'open', handle: identity.devicePage },
     { method: 'POST', path: '/device', access: 'open', handle: identity.deviceSubmit },
     { method: 'POST', path: '/device/deny', access: 'open', handle: identity.deviceDeny },
+    { method: 'ANY', path: '/managed/settings', access: 'caller', handle: managedSettings },
+    { method: 'GET', path: '/user/bootstrap', access: 'caller', handle: bootstrap },
     { method: 'GET', path: '/v1/models', access: 'caller', handle: models },
     { method: 'POST', path: '/v1/messages', access: 'caller', handle: messages },
     { method: 'POST', path: '/v1/messages/count_tokens', access: 'caller', handle: countTokens },

@@ -43,7 +43,10 @@ export const unsupportedRows: readonly UnsupportedRow[] = [
     keys: ({ admin }) => when(admin !== undefined, 'admin'),
     restricts: 'without it spend limits would not be enforced',
   },
-  { feature: 'Prices: `pricing`', keys: ({ pricing }) => when(pricing !== undefined, 'pricing') },
+  {
+    feature: 'Metering in money: `pricing` (its rows are pushed to clients)',
+    keys: ({ pricing }) => when(pricing !== undefined, 'pricing (pushed to clients, not metered)'),
+  },
   {
     feature: 'Google Workspace groups: `oidc.google_groups`',
     keys: ({ oidc }) => when(oidc.google_groups !== undefined, 'oidc.google_groups'),
@@ -84,14 +87,6 @@ export const unsupportedRows: readonly UnsupportedRow[] = [
           upstream.provider === 'anthropic' && 'federation_rule_id' in upstream.auth,
           `upstreams.${index}.auth.federation_rule_id`,
         ),
-      ),
-  },
-  {
-    feature: 'Delivery of managed settings to clients (`availableModels` is enforced)',
-    keys: ({ managed }) =>
-      when(
-        (managed?.policies.length ?? 0) > 0,
-        'managed.policies (models are enforced, settings are not delivered to clients)',
       ),
   },
   {

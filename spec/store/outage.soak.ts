@@ -59,9 +59,8 @@ test('store soak: two replicas live through two minutes of trouble', async (t) =
   const caller = async ({ kv, rateLimit, store }: (typeof replicas)[number], name: string) => {
     for (let round = 0; !over(); round++) {
       const prize = `prize ${Math.floor(round / 4)}`
-      await call(() =>
-        kv.claim(`${prize} made`, '1', 60).then((first) => first && kv.set(prize, name, 60)),
-      )
+      const isFirst = await call(() => kv.claim(`${prize} made`, '1', 60))
+      if (isFirst === true) await call(() => kv.set(prize, name, 60))
       if ((await call(() => kv.take(prize))) !== undefined) await call(() => kv.get(prize))
       const own = `${name} ${round}`
       await call(() => kv.set(own, 'mine', 60))

@@ -51,22 +51,25 @@ export interface Gateway {
 
 /** Rejects with one line for the operator when the configured world is not there. */
 export async function createGateway(parts: GatewayParts): Promise<Gateway> {
-  const { loaded, settings, clock, log, audit, signal } = parts
+  const { loaded, settings, clock, log, signal } = parts
   const { config } = loaded
   refuseUnsupported(config, log)
   const egress = createEgress({ allowLoopback: settings.allowLoopback, clock })
   const database = openDatabase(config.store, { clock, log, hasExtraCa: settings.hasExtraCa })
   const identity = createIdentity(
     { ...config, public_url: config.listen.public_url, tls: config.listen.tls !== undefined },
-    { kv: database.kv, rateLimit: database.rateLimit, egress, clock, log, audit },
+    { ...parts, ...database, egress, revocation: database },
   )
   await identity.ready()
   await database.start(signal)
+  database.hints.start()
+  await identity.start()
   await refuseMixedLoadTest(config, database.store)
   const upstreams = createUpstreams({ egress, clock, log }, config)
   refuseUnserved(upstreams, log)
   const server = createListener(config, identity, upstreams, database, parts)
   const close = async (): Promise<void> => {
+    identity.close()
     await Promise.all(upstreams.served.map((upstream) => upstream.close()))
     await Promise.all([egress.close(), database.close()])
   }

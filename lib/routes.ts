@@ -40,6 +40,7 @@ export function createRoutes(handlers: RouteHandlers): readonly Route[] {
       handle: identity.deviceAuthorization,
     },
     { method: 'POST', path: '/oauth/token', access: 'open', handle: identity.token },
+    { method: 'POST', path: '/oauth/revoke', access: 'open', handle: identity.revoke },
     { method: 'ANY', path: '/oauth/callback', access: 'open', handle: identity.callback },
     { method: 'GET', path: '/device', access: 'open', handle: identity.devicePage },
     { method: 'POST', path: '/device', access: 'open', handle: identity.deviceSubmit },

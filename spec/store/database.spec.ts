@@ -3,8 +3,9 @@ import { type TestContext, test } from 'node:test'
 import { systemClock } from '../../lib/kernel/clock.ts'
 import type { StoreConfig } from '../../lib/store/config.ts'
 import { openDatabase } from '../../lib/store/database.ts'
-import { createDatabase } from '../support/database.ts'
+import { createDatabase, startServer } from '../support/database.ts'
 import { createRecorder } from '../support/recorder.ts'
+import { plenty } from '../support/store.ts'
 
 function open(t: TestContext, over: Partial<StoreConfig> & { postgres_url: string }) {
   const recorder = createRecorder()
@@ -29,14 +30,20 @@ test('database: start connects and migrates, and every part works on the same ta
   assert.equal(await database.readiness(), null)
 })
 
-test('database: a role and password beside the URL are used', async (t) => {
-  const { url } = await createDatabase(t)
-  const bare = new URL(url)
-  const { username, password } = new URL(url)
-  bare.username = 'nobody'
-  bare.password = 'wrong'
-  const { database } = open(t, { postgres_url: bare.href, username, password })
+test('database: a role and password beside the URL are used, whatever characters they have', async (t) => {
+  const server = await startServer(t)
+  const other = await createDatabase(t, server.url)
+  const [username, password] = ['o"dd @:/role', `x y/@:%41#?'"\\`]
+  await other.query(
+    `CREATE ROLE "${username.replace('"', '""')}" SUPERUSER LOGIN PASSWORD '${password.replace("'", "''")}'`,
+  )
+  const url = new URL(server.url)
+  url.username = 'nobody'
+  url.password = 'wrong'
+  const { database } = open(t, { postgres_url: url.href, username, password })
   await database.start(signal)
+  const { rows } = await database.store.query('SELECT current_user AS name', [], plenty)
+  assert.deepEqual(rows, [{ name: username }])
 })
 
 test('database: nothing is connected before start, and start fails with one line', async (t) => {

@@ -15,7 +15,7 @@ export interface SseListener {
    */
   wants(type: string): boolean
   /**
-   * One event, at its blank line. `data` is null when it was not wanted or grew above 256 KiB,
+   * One event, at its blank line. `data` is null when it was not wanted or grew above the bound,
    * and is valid only during the call. `chars` is the length of the data in UTF-16 units.
    */
   event(type: string, data: Uint8Array | null, chars: number): void
@@ -53,6 +53,7 @@ const byteOrderMark = Uint8Array.of(0xef, 0xbb, 0xbf)
 
 interface State {
   readonly listener: SseListener
+  readonly maxBytes: number
   readonly kept: BoundedBytes
   /**
    * Where in its line the next byte stands: in the field name, behind the colon where one space
@@ -80,10 +81,15 @@ interface State {
   chars: number
 }
 
-export function createSseScanner(listener: SseListener): SseScanner {
+/** Of an event's data at most `maxBytes` are kept; those of readers that only look are few. */
+export function createSseScanner(
+  listener: SseListener,
+  maxBytes: number = dataMaxBytes,
+): SseScanner {
   const state: State = {
     listener,
-    kept: createBoundedBytes(dataInitialBytes, dataMaxBytes),
+    maxBytes,
+    kept: createBoundedBytes(dataInitialBytes, maxBytes),
     place: 'name',
     field: null,
     nameLength: 0,
@@ -221,7 +227,7 @@ function readValue(state: State, bytes: Buffer, start: number, end: number, asci
 }
 
 function keep(state: State, bytes: Buffer, start: number, end: number): void {
-  const isAll = state.keptNothing && end - start <= dataMaxBytes
+  const isAll = state.keptNothing && end - start <= state.maxBytes
   state.keptNothing = false
   if (isAll) state.inPlace = bytes.subarray(start, end)
   else state.kept.append(bytes, start, end)

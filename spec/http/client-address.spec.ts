@@ -104,3 +104,17 @@ test('client address: several header lines are one list, in order', async () => 
     assert.match(await ask('X-Real-IP: 9.9.9.9', 'Forwarded: for=9.9.9.9'), /127\.0\.0\.1$/)
   })
 })
+
+test('client address: on a dual-stack listener an IPv4 peer is an IPv4 address', async (t) => {
+  const routes = [openRoute('/who', (exchange) => text(200, exchange.clientAddress))]
+  try {
+    await withGateway({ routes, host: '::', deny_cidrs: ['198.51.100.0/24'] }, async ({ port }) => {
+      const reply = await send(port, request('GET', '/who', 'Connection: close'))
+      assert.match(reply, /\r\n127\.0\.0\.1$/)
+    })
+  } catch (error) {
+    // Machines without IPv6 cannot bind `::`.
+    if (!(error instanceof Error && /EAFNOSUPPORT|EADDRNOTAVAIL/.test(error.message))) throw error
+    t.skip('no IPv6 here')
+  }
+})

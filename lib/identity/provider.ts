@@ -5,11 +5,12 @@
 import type { Log } from '../kernel/log.ts'
 import { buildAuthorizationUrl, type AuthorizationRequest } from './authorization-request.ts'
 import { createClientAuthentication } from './client-authentication.ts'
-import { createConverse } from './conversation.ts'
+import { createConverse, type Conversation } from './conversation.ts'
 import { createIdentify, type IdentifyDeps } from './identify.ts'
 import type { OidcOptions } from './options.ts'
 import { quote, refuse, succeed, type Outcome } from './outcome.ts'
 import { createMetadataSource, discoveryUrl, type ProviderMetadata } from './provider-metadata.ts'
+import { createRotatedTokens } from './rotated-tokens.ts'
 import type { Person } from './session.ts'
 import { createTokenExchange } from './token-exchange.ts'
 import { createTokenRevocation } from './token-revocation.ts'
@@ -48,9 +49,26 @@ export function createProvider(oidc: OidcOptions, deps: IdentifyDeps): Provider 
   const source = createMetadataSource(url, egress.fetch, clock, log)
   const converse = createConverse(source, clock)
   const authenticate = createClientAuthentication(oidc, clock)
-  const exchange = createTokenExchange(oidc, { authenticate, fetchFrom: egress.fetch, clock })
+  const rotated = createRotatedTokens(clock)
+  const exchange = createTokenExchange(oidc, {
+    authenticate,
+    fetchFrom: egress.fetch,
+    clock,
+    rotated,
+  })
   const giveBack = createTokenRevocation(authenticate, egress.fetch)
   const identify = createIdentify(oidc, deps)
+
+  const renew = async (refresh_token: string, talk: Conversation): Promise<Outcome<SignedIn>> => {
+    const scope = oidc.scope_on_refresh ? oidc.scopes.join(' ') : undefined
+    const exchanged = await exchange(refreshForm(refresh_token, scope), undefined, talk)
+    if (!exchanged.ok) return exchanged
+    const { tokens, claims } = exchanged.value
+    const person = await identify(claims, tokens.access_token, talk)
+    if (!person.ok) return person
+    // Providers that do not rotate send none back: the old one goes on.
+    return succeed({ person: person.value, refresh_token: tokens.refresh_token ?? refresh_token })
+  }
 
   return {
     async ready() {
@@ -77,22 +95,18 @@ export function createProvider(oidc: OidcOptions, deps: IdentifyDeps): Provider 
         if (!person.ok) return person
         return succeed({ person: person.value, refresh_token: tokens.refresh_token })
       }),
-    renew: (refresh_token, requestId) =>
-      converse(requestId, async (talk) => {
-        const scope = oidc.scope_on_refresh ? oidc.scopes.join(' ') : undefined
-        const exchanged = await exchange(refreshForm(refresh_token, scope), undefined, talk)
-        if (!exchanged.ok) return exchanged
-        const { tokens, claims } = exchanged.value
-        const person = await identify(claims, tokens.access_token, talk)
-        if (!person.ok) return person
-        // Providers that do not rotate send none back: the old one goes on.
-        return succeed({
-          person: person.value,
-          refresh_token: tokens.refresh_token ?? refresh_token,
-        })
-      }),
+    async renew(refresh_token, requestId) {
+      const renewed = await converse(requestId, (talk) => renew(refresh_token, talk))
+      if (renewed.ok || renewed.failure.refused) rotated.drop(refresh_token)
+      return renewed
+    },
     revoke: (refresh_token, requestId) =>
-      converse(requestId, (talk) => giveBack(refresh_token, talk)),
+      converse(requestId, (talk) => {
+        // The one that the provider knows may be its successor, which no client ever got.
+        const latest = rotated.find(refresh_token)?.refresh_token ?? refresh_token
+        rotated.drop(refresh_token)
+        return giveBack(latest, talk)
+      }),
   }
 }
 

@@ -11,6 +11,7 @@ import type { OidcOptions } from './options.ts'
 import { succeed, type Outcome } from './outcome.ts'
 import { createKeyLookup, type KeyLookup } from './provider-keys.ts'
 import { askProvider } from './provider-request.ts'
+import type { RotatedTokens } from './rotated-tokens.ts'
 import { readTokens, type Tokens } from './token-request.ts'
 
 export interface Exchanged {
@@ -30,26 +31,34 @@ export interface TokenExchangeDeps {
   readonly authenticate: ClientAuthentication
   readonly fetchFrom: typeof fetch
   readonly clock: Clock
+  readonly rotated: RotatedTokens
 }
 
 export function createTokenExchange(
   oidc: OidcOptions,
-  { authenticate, fetchFrom, clock }: TokenExchangeDeps,
+  { authenticate, fetchFrom, clock, rotated }: TokenExchangeDeps,
 ): TokenExchange {
   const keysOf = createKeysOf(fetchFrom)
-  return async (form, nonce, { metadata, signal }) => {
+  const ask = async (
+    form: URLSearchParams,
+    { metadata, signal }: Conversation,
+  ): Promise<Outcome<Tokens>> => {
     const headers = await authenticate(form, metadata)
     const request = { method: 'POST', headers, form } as const
-    const tokens = readTokens(
-      await askProvider(fetchFrom, metadata.token_endpoint, request, signal),
-    )
+    return readTokens(await askProvider(fetchFrom, metadata.token_endpoint, request, signal))
+  }
+  return async (form, nonce, talk) => {
+    const used = form.get('refresh_token')
+    const known = used === null ? undefined : rotated.find(used)
+    const tokens = known === undefined ? await ask(form, talk) : succeed(known)
     if (!tokens.ok) return tokens
+    if (used !== null) rotated.keep(used, tokens.value)
     const { id_token } = tokens.value
     if (id_token === undefined) return succeed({ tokens: tokens.value, claims: null })
     const claims = await verifyIdToken(
       id_token,
-      { ...oidc, issuer: metadata.issuer, nonce },
-      keysOf(metadata.jwks_uri),
+      { ...oidc, issuer: talk.metadata.issuer, nonce },
+      keysOf(talk.metadata.jwks_uri),
       clock.now(),
     )
     return claims.ok ? succeed({ tokens: tokens.value, claims: claims.value }) : claims

@@ -4,6 +4,7 @@ import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { createClientAuthentication } from '../../lib/identity/client-authentication.ts'
 import type { Conversation } from '../../lib/identity/conversation.ts'
 import { parseMetadata } from '../../lib/identity/provider-metadata.ts'
+import { createRotatedTokens } from '../../lib/identity/rotated-tokens.ts'
 import { createTokenExchange } from '../../lib/identity/token-exchange.ts'
 import { createFakeClock } from '../support/fake-clock.ts'
 import { oidcDefaults } from '../support/oidc-options.ts'
@@ -41,7 +42,9 @@ function exchangeWith(answer: object) {
     return Response.json(url.endsWith('/token') ? answer : { keys: [jwk] })
   }
   const authenticate = createClientAuthentication(oidcDefaults, clock)
-  return { exchange: createTokenExchange(oidcDefaults, { authenticate, fetchFrom, clock }), asked }
+  const rotated = createRotatedTokens(clock)
+  const deps = { authenticate, fetchFrom, clock, rotated }
+  return { exchange: createTokenExchange(oidcDefaults, deps), asked, rotated }
 }
 
 const form = (): URLSearchParams => new URLSearchParams({ grant_type: 'x' })
@@ -81,4 +84,17 @@ test('token exchange: an expired id_token is refused by our clock', async () => 
   await clock.advance(60_000)
   const outcome = await exchange(form(), 'n', talkTo())
   assert.match(outcome.ok ? '' : outcome.failure.reason, /^JWT expired/)
+})
+
+test('token exchange: a refresh token that was rotated is not used twice', async () => {
+  const { exchange, asked, rotated } = exchangeWith({ access_token: 'a', refresh_token: 'new' })
+  const refresh = (): URLSearchParams => new URLSearchParams({ refresh_token: 'old' })
+  for (let round = 0; round < 2; round++) {
+    const outcome = await exchange(refresh(), undefined, talkTo())
+    assert.equal(outcome.ok && outcome.value.tokens.refresh_token, 'new')
+  }
+  assert.deepEqual(asked, ['/token'])
+  rotated.drop('old')
+  await exchange(refresh(), undefined, talkTo())
+  assert.deepEqual(asked, ['/token', '/token'])
 })

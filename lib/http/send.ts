@@ -176,7 +176,10 @@ async function breakOff(
   client: Client,
   parts: SendParts,
 ): Promise<void> {
-  parts.log.warn(`response broke off request_id=${client.requestId}: ${describeError(reason)}`)
+  // Who gives last words knows more of what broke, and says it.
+  if (reply.breakOff === undefined) {
+    parts.log.warn(`response broke off request_id=${client.requestId}: ${describeError(reason)}`)
+  }
   const last = lastWords(reply, reason, parts.log)
   if (last === null) await cut(res, client, parts)
   else await finish(res, last, client, parts)

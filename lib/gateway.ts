@@ -58,7 +58,7 @@ export async function createGateway(parts: GatewayParts): Promise<Gateway> {
   const database = openDatabase(config.store, { clock, log, hasExtraCa: settings.hasExtraCa })
   const identity = createIdentity(
     { ...config, public_url: config.listen.public_url, tls: config.listen.tls !== undefined },
-    { ...parts, ...database, egress, revocation: database },
+    { ...parts, ...database, egress, google: { egress }, revocation: database },
   )
   await identity.ready()
   await database.start(signal)

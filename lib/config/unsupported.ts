@@ -48,11 +48,6 @@ export const unsupportedRows: readonly UnsupportedRow[] = [
     keys: ({ pricing }) => when(pricing !== undefined, 'pricing (pushed to clients, not metered)'),
   },
   {
-    feature: 'Google Workspace groups: `oidc.google_groups`',
-    keys: ({ oidc }) => when(oidc.google_groups !== undefined, 'oidc.google_groups'),
-    restricts: 'without it nobody would be in any group',
-  },
-  {
     feature: 'Private authorities of the provider: `oidc.ca_cert_pem`',
     keys: ({ oidc }) => when(oidc.ca_cert_pem !== undefined, 'oidc.ca_cert_pem'),
     restricts: 'without it every authority of the system would be trusted for the provider',

@@ -11,6 +11,7 @@ import type { Loose } from '../schema/loose.ts'
 import { isWeakSecret } from '../schema/weak-secret.ts'
 import { checkClientAssertion } from './client-assertion-check.ts'
 import type { OidcConfig, SignInConfig } from './config.ts'
+import { parseGoogleKey } from './google-key.ts'
 import { warnAboutProxy } from './proxy-check.ts'
 
 type Oidc = Loose<OidcConfig>
@@ -93,7 +94,7 @@ function checkClientCredentials(oidc: Oidc, facts: ConfigFacts, report: ConfigRe
   }
 }
 
-function checkGoogleGroups(oidc: Oidc, { readFile }: ConfigFacts, report: ConfigReport): void {
+function checkGoogleGroups(oidc: Oidc, facts: ConfigFacts, report: ConfigReport): void {
   const file = oidc.google_groups?.service_account_json_path
   if (file === undefined) return
   const complain = (found: string): void =>
@@ -103,24 +104,19 @@ function checkGoogleGroups(oidc: Oidc, { readFile }: ConfigFacts, report: Config
     })
   let text: string
   try {
-    text = Buffer.from(readFile(file)).toString('utf8')
+    text = Buffer.from(facts.readFile(file)).toString('utf8')
   } catch (error) {
     // Reported like every other mistake in the file.
     complain(fileProblem(error))
     return
   }
-  const key = parseJson(text)
-  const complete =
-    typeof key === 'object' && key !== null && 'private_key' in key && 'client_email' in key
-  if (!complete) complain('no JSON object with private_key and client_email')
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    // Where it breaks would quote a file that holds a private key.
-    return undefined
+  const key = parseGoogleKey(text)
+  if (key.kind === 'bad') return complain(key.found)
+  facts.note(
+    `oidc: groups are read from Google Workspace by ${key.value.client_email} for ${oidc.google_groups?.admin_email ?? '(unset)'}`,
+  )
+  if (facts.isSet(['oidc', 'groups_claim'])) {
+    report.warn(['oidc', 'groups_claim'], 'has no effect beside oidc.google_groups')
   }
 }
 

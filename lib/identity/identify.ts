@@ -7,7 +7,8 @@ import type { Clock } from '../kernel/clock.ts'
 import type { Log } from '../kernel/log.ts'
 import { overflownClaim, readEmail, readGroups, readSubject } from './claims.ts'
 import type { Conversation } from './conversation.ts'
-import { checkGates, checkVerified } from './gates.ts'
+import { checkGates, checkVerified, type GateRules } from './gates.ts'
+import { createGoogleGroups, googleEndpoints, type GoogleEndpoints } from './google-groups.ts'
 import { asString, type JsonObject } from './json-object.ts'
 import type { OidcOptions } from './options.ts'
 import { refuse, succeed, type Outcome } from './outcome.ts'
@@ -23,12 +24,22 @@ export type Identify = (
 
 export interface IdentifyDeps {
   readonly egress: Pick<Egress, 'fetch'>
+  /** Where groups of Google Workspace are read; for `oidc.google_groups`. */
+  readonly google?: GoogleSource | undefined
   readonly clock: Clock
   readonly log: Log
 }
 
+/** Google is trusted like any public server, whatever is trusted for the provider. */
+export interface GoogleSource {
+  readonly egress: Pick<Egress, 'fetch'>
+  /** Google's own unless a spec has others. */
+  readonly endpoints?: GoogleEndpoints
+}
+
 export function createIdentify(oidc: OidcOptions, deps: IdentifyDeps): Identify {
   const warnOfOverflow = createOverflowWarning(oidc, deps.log, deps.clock)
+  const readGoogle = createGoogleReader(oidc, deps)
 
   /** Userinfo for what the id_token lacks; null when nothing is, or when it may not be asked. */
   const fillUp = async (
@@ -57,9 +68,42 @@ export function createIdentify(oidc: OidcOptions, deps: IdentifyDeps): Identify 
     talk.step = 'claims'
     const source = idClaims === null ? 'userinfo' : 'id_token'
     const person = readPerson(main.value, extra.value ?? {}, source, oidc)
-    if (!person.ok) return person
-    const closed = checkGates(person.value, oidc)
-    return closed === null ? person : refuse('claims', closed)
+    if (!person.ok || readGoogle === null) return throughGates(person, oidc)
+    // Strangers are not looked up in anybody's directory.
+    const known = throughGates(person, { allowed_email_domains: oidc.allowed_email_domains })
+    if (!known.ok) return known
+    const grouped = await readGoogle(known.value, talk)
+    talk.step = 'claims'
+    return throughGates(grouped, oidc)
+  }
+}
+
+function throughGates(person: Outcome<Person>, rules: GateRules): Outcome<Person> {
+  const closed = person.ok ? checkGates(person.value, rules) : null
+  return closed === null ? person : refuse('claims', closed)
+}
+
+/** The person with the groups that Google knows, in place of all others; null: not configured. */
+function createGoogleReader(
+  { google_groups }: OidcOptions,
+  { google, egress, clock }: IdentifyDeps,
+): ((person: Person, talk: Conversation) => Promise<Outcome<Person>>) | null {
+  if (google_groups === undefined) return null
+  const lookUp = createGoogleGroups(google_groups, {
+    fetchFrom: (google?.egress ?? egress).fetch,
+    clock,
+    endpoints: google?.endpoints ?? googleEndpoints,
+  })
+  return async (person, talk) => {
+    const { email } = person
+    if (email === undefined || email === '') {
+      return refuse(
+        'claims',
+        'oidc.google_groups needs an address to look groups up by (see oidc.email_claim and oidc.userinfo_fallback)',
+      )
+    }
+    const groups = await lookUp(email, talk)
+    return groups.ok ? succeed({ ...person, groups: groups.value }) : groups
   }
 }
 

@@ -17,6 +17,7 @@ import { createDeviceForms } from './device-form.ts'
 import { createDevicePage } from './device-page.ts'
 import { createDiscoveryDocument } from './discovery-document.ts'
 import { createGrants } from './grant.ts'
+import type { GoogleSource } from './identify.ts'
 import type { IdentityOptions } from './options.ts'
 import { createOriginOf } from './origin.ts'
 import type { Parts } from './parts.ts'
@@ -35,6 +36,8 @@ export interface IdentityDeps {
   readonly rateLimit: RateLimit
   /** With the trust and proxy settings of `oidc`. */
   readonly egress: Pick<Egress, 'fetch'>
+  /** With the system's trust, for `oidc.google_groups`; without it, what the provider has. */
+  readonly google?: GoogleSource | undefined
   readonly clock: Clock
   readonly log: Log
   readonly audit: Audit

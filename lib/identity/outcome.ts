@@ -4,7 +4,7 @@
  */
 
 /** Where it failed, as the log and the audit name it. */
-export type Step = 'token_endpoint' | 'claims' | 'userinfo_no_id_token'
+export type Step = 'token_endpoint' | 'claims' | 'userinfo_no_id_token' | 'google_groups'
 
 export interface Failure {
   readonly step: Step

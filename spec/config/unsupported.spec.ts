@@ -6,7 +6,7 @@ import {
   unsupportedRows,
   type UnsupportedRow,
 } from '../../lib/config/unsupported.ts'
-import { loadWith } from './load.ts'
+import { loadWith, pem } from './load.ts'
 
 const rows: readonly UnsupportedRow[] = [
   {
@@ -49,6 +49,13 @@ test('unsupported: what is built can be used without a word', () => {
     telemetry: {},
     cri: { enabled: false, policy: { webhook: { url: 'https://policy.example.com' } } },
   }).config()
+  assert.deepEqual(findUnsupported(config), { refusals: [], ineffective: [] })
+})
+
+test('unsupported: groups of Google Workspace are read', () => {
+  const key = JSON.stringify({ private_key: pem('rsa.key.pem'), client_email: 'x@y' })
+  const google = { service_account_json_path: '/k', admin_email: 'a@example.com' }
+  const config = loadWith({ 'oidc.google_groups': google }, { files: { '/k': key } }).config()
   assert.deepEqual(findUnsupported(config), { refusals: [], ineffective: [] })
 })
 

@@ -93,14 +93,34 @@ test('sign-in check: the key file of Google groups is read and must be one', () 
   const google = {
     'oidc.google_groups': { service_account_json_path: '/sa.json', admin_email: 'a@example.com' },
   }
-  const key = JSON.stringify({ private_key: 'hunter2', client_email: 'x@y' })
-  assert.deepEqual(loadWith(google, { files: { '/sa.json': key } }).problems, [])
+  const private_key = pem('rsa.key.pem')
+  const key = JSON.stringify({ private_key, client_email: 'x@y' })
+  const { loaded, problems } = loadWith(google, { files: { '/sa.json': key } })
+  assert.deepEqual(problems, [])
+  assert.ok(loaded.kind === 'ok')
+  assert.deepEqual(loaded.notes, [
+    'oidc: groups are read from Google Workspace by x@y for a@example.com',
+  ])
   assert.match(loadWith(google).problems.join(), /\/sa\.json: there is no such file$/)
   for (const content of ['', 'no json hunter2', '[]', '{"private_key":"hunter2"}', 'null']) {
     const said = loadWith(google, { files: { '/sa.json': content } }).problems.join()
     assert.match(said, /no JSON object with private_key and client_email$/)
     assert.doesNotMatch(said, /hunter2/)
   }
+  const broken = JSON.stringify({ private_key: 'hunter2', client_email: 'x@y' })
+  const said = loadWith(google, { files: { '/sa.json': broken } }).problems.join()
+  assert.match(said, /no PEM private key as its private_key$/)
+})
+
+test('sign-in check: a groups claim has no effect beside Google groups, and is said', () => {
+  const key = JSON.stringify({ private_key: pem('rsa.key.pem'), client_email: 'x@y' })
+  const google = {
+    'oidc.google_groups': { service_account_json_path: '/sa.json', admin_email: 'a@example.com' },
+  }
+  const warnings = (more: object) =>
+    loadWith({ ...google, ...more }, { files: { '/sa.json': key } }).warnings.join()
+  assert.doesNotMatch(warnings({}), /groups_claim/)
+  assert.match(warnings({ 'oidc.groups_claim': 'roles' }), /^oidc\.groups_claim: has no effect/m)
 })
 
 test('sign-in check: secrets that are weak or repeated are warned about, by place', () => {

@@ -46,6 +46,7 @@ const vendors: Readonly<Record<string, RegExp>> = {
   pg: /^lib\/store\//,
   'pg-listen': /^lib\/store\//,
   undici: /^lib\/egress\//,
+  '@azure/identity': /^lib\/upstream\//,
   yaml: /^lib\/config(\/|\.ts$)/,
   valibot: /^lib\/(schema\/|config(\/|\.ts$)|[a-z]+\/config\.ts$)/,
 }

@@ -8,6 +8,7 @@ import { isHttpUrl } from '../schema/address.ts'
 import type { ConfigFacts } from '../schema/facts.ts'
 import type { Loose } from '../schema/loose.ts'
 import type { ForwardConfig, TelemetryConfig } from './config.ts'
+import { isFraming } from './framing.ts'
 
 export function checkTelemetry(
   telemetry: Loose<TelemetryConfig>,
@@ -61,6 +62,8 @@ function checkDestination(
       })
     } else if (text !== undefined && !/^[\t\u0020-\u007E\u0080-\u00FF]*$/.test(text)) {
       report.error([...path, 'headers', name], { expected: 'a header value on one line' })
+    } else if (isFraming(name)) {
+      report.warn([...path, 'headers', name], 'has no effect: the connection says it for itself')
     }
   }
 }

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { checkTelemetry } from '../../lib/telemetry/config-check.ts'
+import { isFraming } from '../../lib/telemetry/framing.ts'
 import { telemetryKeys } from '../../lib/telemetry/config.ts'
 import { loadWith } from '../config/load.ts'
 
@@ -167,4 +168,17 @@ test('telemetry check: it is quiet about what could not be read', () => {
   }
   checkTelemetry({}, facts, report)
   checkTelemetry({ forward_to: [undefined, {}] }, facts, report)
+})
+
+test('telemetry check: a header that belongs to the connection has no effect, and that is said', () => {
+  const headers = { 'Content-Length': '1', 'x-scope': 'a' }
+  const loaded = loadWith({
+    telemetry: { forward_to: [{ url: 'https://o.example.com', headers }] },
+  })
+  assert.deepEqual(loaded.problems, [])
+  const lines = loaded.warnings.filter((line) => line.includes('forward_to.0.headers'))
+  assert.equal(lines.length, 1)
+  assert.match(lines[0] ?? '', /headers\.Content-Length.*has no effect/)
+  assert.ok(isFraming('HOST'))
+  assert.ok(!isFraming('x-host'))
 })

@@ -1,0 +1,196 @@
+/**
+ * One collector: delivers exports to it as they came, within bounds of number, memory and time,
+ * and drops what goes beyond them. Asked by `relay.ts`. It must never pass on a header of the
+ * client's that names or authorises a person, and never make anybody wait.
+ */
+import { describeFailure } from '../egress/describe-failure.ts'
+import type { Egress, EgressResponse } from '../egress/egress.ts'
+import { DeadlineExceeded } from '../kernel/abort.ts'
+import type { Clock } from '../kernel/clock.ts'
+import type { Log } from '../kernel/log.ts'
+import { productVersion } from '../kernel/version.ts'
+import type { ForwardConfig } from './config.ts'
+import { isFraming } from './framing.ts'
+import { createLossNotice } from './loss-notice.ts'
+import { createPause, type Pause } from './pause.ts'
+
+export type Signal = 'metrics' | 'logs' | 'traces'
+
+/** What a client reported, and how it is written. */
+export interface Export {
+  readonly signal: Signal
+  readonly body: Uint8Array
+  readonly contentType: string
+  readonly contentEncoding: string | undefined
+}
+
+export interface Destination {
+  takes(signal: Signal): boolean
+  /** Whether an export of so many bytes would be sent now; one that would not is counted. */
+  admits(bytes: number): boolean
+  /** Sends the export in the background, or drops it. Never throws. */
+  deliver(export_: Export): void
+  /** Counts an export that was lost before it came here. */
+  lose(): void
+  /** Deliveries under way. */
+  readonly inFlight: number
+  /** Resolves once nothing is under way. */
+  quiet(): Promise<void>
+  /** Ends everything under way. */
+  cut(reason: Error): void
+}
+
+export interface DestinationDeps {
+  readonly egress: Egress
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/** The reference's; a collector that needs longer is not keeping up. */
+const deliveryMs = 10_000
+
+/** At 10 s each, a collector that hangs is given about three exports a second. */
+export const inFlightMax: number = 32
+
+/** Half of the largest body there may be by default: no destination can fill the memory. */
+export const heldBytesMax: number = 16 * 1024 * 1024
+
+/** An answer is a short note on what was not taken; a longer one ends its connection unread. */
+const answerBytesMax = 64 * 1024
+
+/** Answers to the payload rather than about the destination. */
+const payloadRefusals: ReadonlySet<number> = new Set([400, 413, 415, 422, 431])
+
+/** Enough of a status line for an operator; it is the collector's to write. */
+const reasonMaxLength = 200
+
+export function createDestination(deps: DestinationDeps, config: ForwardConfig): Destination {
+  const { clock, log } = deps
+  const base = config.url.replace(/\/$/, '')
+  const name = nameOf(base)
+  const pause = createPause(name, clock, log)
+  const send = createSender(deps, base, config.headers, pause)
+  const underWay = new Set<AbortController>()
+  let heldBytes = 0
+  let onQuiet: (() => void)[] = []
+
+  const lose = createLossNotice(clock, (count) =>
+    log.warn(
+      `otel dest ${name} does not keep up (limit ${inFlightMax} deliveries, ` +
+        `${heldBytesMax / 1024 / 1024} MiB): dropped ${count} export(s)`,
+    ),
+  )
+  const admits = (bytes: number): boolean => {
+    if (pause.skips()) return false
+    const fits = underWay.size < inFlightMax && heldBytes + bytes <= heldBytesMax
+    if (!fits) lose()
+    return fits
+  }
+  const leave = (limit: AbortController, bytes: number): void => {
+    underWay.delete(limit)
+    heldBytes -= bytes
+    if (underWay.size > 0) return
+    for (const resolve of onQuiet) resolve()
+    onQuiet = []
+  }
+  return {
+    takes: (signal) => config[signal],
+    admits,
+    lose,
+    deliver(wanted) {
+      const bytes = wanted.body.length
+      if (!admits(bytes)) return
+      const limit = new AbortController()
+      underWay.add(limit)
+      heldBytes += bytes
+      void send(wanted, limit).then(() => leave(limit, bytes)) // never rejects
+    },
+    get inFlight() {
+      return underWay.size
+    },
+    quiet: () =>
+      underWay.size === 0 ? Promise.resolve() : new Promise((resolve) => onQuiet.push(resolve)),
+    cut(reason) {
+      for (const limit of underWay) limit.abort(reason)
+    },
+  }
+}
+
+type Send = (wanted: Export, limit: AbortController) => Promise<void>
+
+/** One delivery, from the first byte out to the outcome noted with `pause`; never rejects. */
+function createSender(
+  { egress, clock }: DestinationDeps,
+  base: string,
+  headers: ForwardConfig['headers'],
+  pause: Pause,
+): Send {
+  const headersFor = createHeaders(headers)
+  return async (wanted, limit) => {
+    const timer = clock.after(deliveryMs, () =>
+      limit.abort(new DeadlineExceeded('the delivery', deliveryMs)),
+    )
+    try {
+      const response = await egress.request({
+        method: 'POST',
+        url: new URL(`${base}/v1/${wanted.signal}`),
+        headers: headersFor(wanted),
+        body: wanted.body,
+        signal: limit.signal,
+        headTimeoutMs: deliveryMs,
+        bodySilenceMs: deliveryMs,
+      })
+      note(response, pause)
+      await discard(response)
+    } catch (error) {
+      pause.failed(describeFailure(error).slice(0, reasonMaxLength))
+    } finally {
+      timer.cancel()
+    }
+  }
+}
+
+function note({ status, statusText }: EgressResponse, pause: Pause): void {
+  const reason = `${status} ${statusText}`.trimEnd().slice(0, reasonMaxLength)
+  if (status >= 200 && status < 300) pause.succeeded()
+  else if (payloadRefusals.has(status)) pause.refused(reason)
+  else pause.failed(reason)
+}
+
+/** Without what may be a credential: userinfo, query. */
+function nameOf(base: string): string {
+  const { origin, pathname } = new URL(base)
+  return pathname === '/' ? origin : origin + pathname
+}
+
+/** Client's coding first, then ours; a configured header stands in place of either. */
+function createHeaders(
+  configured: Readonly<Record<string, string>>,
+): (wanted: Export) => readonly string[] {
+  const own = Object.entries(configured).filter(([name]) => !isFraming(name))
+  const names = new Set(own.map(([name]) => name.toLowerCase()))
+  return ({ contentType, contentEncoding }) => {
+    const list = own.flat()
+    const add = (name: string, value: string): void => {
+      if (!names.has(name)) list.push(name, value)
+    }
+    add('content-type', contentType)
+    if (contentEncoding !== undefined) add('content-encoding', contentEncoding)
+    add('user-agent', `apps-gateway/${productVersion}`)
+    add('accept', '*/*')
+    return list
+  }
+}
+
+/** Reads the answer away, so that its connection can be used again. */
+async function discard({ body }: EgressResponse): Promise<void> {
+  let bytes = 0
+  try {
+    for await (const chunk of body) {
+      bytes += chunk.length
+      if (bytes > answerBytesMax) return // leaving the loop cancels the body
+    }
+  } catch {
+    // The status has told the outcome; an answer cut behind it changes nothing.
+  }
+}

@@ -1,0 +1,183 @@
+/** The relay between clients and collectors: what is answered, fanned out, bounded and drained. */
+import assert from 'node:assert/strict'
+import { after, test, type TestContext } from 'node:test'
+import { createEgress } from '../../lib/egress/dispatcher.ts'
+import type { Exchange } from '../../lib/http/exchange.ts'
+import { systemClock } from '../../lib/kernel/clock.ts'
+import type { ForwardConfig } from '../../lib/telemetry/config.ts'
+import type { Signal } from '../../lib/telemetry/destination.ts'
+import { createTelemetryRelay, type TelemetryRelay } from '../../lib/telemetry/relay.ts'
+import { alice } from '../support/ask.ts'
+import { makeExchange } from '../support/exchange.ts'
+import { createFakeUpstream } from '../support/fake-upstream.ts'
+import { createRecorder } from '../support/recorder.ts'
+
+const egress = createEgress({ allowLoopback: true, clock: systemClock })
+after(() => egress.close())
+
+const accepted = { status: 200, headers: [], body: null }
+
+async function setUp(t: TestContext, ...wants: Partial<ForwardConfig>[]) {
+  const collectors = await Promise.all(wants.map(() => createFakeUpstream()))
+  t.after(() => Promise.all(collectors.map((collector) => collector.close())))
+  const { log, lines } = createRecorder()
+  const forward_to = collectors.map(({ url }, index) => ({
+    url,
+    headers: {},
+    metrics: true,
+    logs: false,
+    traces: false,
+    ...wants[index],
+  }))
+  const relay = createTelemetryRelay(
+    { egress, clock: systemClock, log },
+    { forward_to, resource_attributes: {} },
+  )
+  return { relay, collectors, lines }
+}
+
+function report(body: string, headers: Readonly<Record<string, string>> = {}): Exchange {
+  return makeExchange({
+    method: 'POST',
+    query: '?from=client',
+    body,
+    headers: { 'content-length': String(Buffer.byteLength(body)), ...headers },
+  })
+}
+
+const send = async (relay: TelemetryRelay, signal: Signal, exchange: Exchange): Promise<unknown> =>
+  relay.handlers[signal](exchange, alice)
+
+test('telemetry relay: each signal goes to every destination that wants it', async (t) => {
+  const { relay, collectors } = await setUp(t, {}, { logs: true }, { metrics: false, traces: true })
+  for (const signal of ['metrics', 'logs', 'traces'] as const) {
+    assert.deepEqual(await send(relay, signal, report(signal)), accepted)
+  }
+  assert.equal(await relay.drain(10_000), 0)
+  const received = collectors.map(({ requests }) =>
+    requests.map(({ url, body }) => `${url} ${body.toString()}`).toSorted(),
+  )
+  assert.deepEqual(received, [
+    ['/v1/metrics metrics'],
+    ['/v1/logs logs', '/v1/metrics metrics'],
+    ['/v1/traces traces'],
+  ])
+})
+
+test('telemetry relay: only how the body is written is taken from the client’s headers', async (t) => {
+  const { relay, collectors } = await setUp(t, {})
+  await send(
+    relay,
+    'metrics',
+    report('x', {
+      authorization: 'Bearer developer',
+      cookie: 'a=b',
+      'user-agent': 'OTel-OTLP-Exporter-JavaScript/0.1',
+      traceparent: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01',
+      'x-forwarded-for': '192.0.2.7',
+      'x-custom': '1',
+      'content-encoding': 'gzip',
+    }),
+  )
+  const { headers } = (await collectors[0]?.request(0)) ?? {}
+  assert.equal(headers?.['content-type'], 'application/x-protobuf')
+  assert.equal(headers?.['content-encoding'], 'gzip')
+  for (const name of ['authorization', 'cookie', 'traceparent', 'x-forwarded-for', 'x-custom']) {
+    assert.equal(headers?.[name], undefined, name)
+  }
+  assert.doesNotMatch(String(headers?.['user-agent']), /OTel/)
+  await relay.drain(10_000)
+})
+
+test('telemetry relay: without a destination for the signal the body is not even read', async (t) => {
+  const { relay } = await setUp(t, {})
+  const unread: Exchange = { ...report('x'), readBody: () => assert.fail('read') }
+  assert.deepEqual(await send(relay, 'logs', unread), accepted)
+  const none = createTelemetryRelay(
+    { egress, clock: systemClock, log: createRecorder().log },
+    undefined,
+  )
+  assert.deepEqual(await send(none, 'metrics', unread), accepted)
+  assert.equal(await none.drain(0), 0)
+})
+
+test('telemetry relay: a destination that hangs or fails delays neither client nor others', async (t) => {
+  const { relay, collectors } = await setUp(t, {}, {}, {})
+  collectors[0]?.always({ fault: 'stall-before-head' })
+  collectors[1]?.always({ status: 500 })
+  for (let count = 0; count < 10; count++) {
+    assert.deepEqual(await send(relay, 'metrics', report(`${count}`)), accepted)
+  }
+  await collectors[2]?.request(9)
+  relay.cut()
+  assert.equal(await relay.drain(10_000), 0)
+})
+
+test('telemetry relay: a destination that is paused gets nothing, and is not waited for', async (t) => {
+  const { relay, collectors, lines } = await setUp(t, {})
+  collectors[0]?.always({ status: 503 })
+  for (let count = 0; count < 5; count++) {
+    await send(relay, 'metrics', report('x'))
+    await relay.drain(10_000)
+  }
+  assert.ok(lines.some((line) => line.endsWith('tripped; skipping 30s')))
+  const unread: Exchange = { ...report('x'), readBody: () => assert.fail('read') }
+  assert.deepEqual(await send(relay, 'metrics', unread), accepted)
+  assert.equal(collectors[0]?.requests.length, 5)
+})
+
+test('telemetry relay: a body that cannot be read is refused as everywhere', async (t) => {
+  const { relay } = await setUp(t, {})
+  const broken: Exchange = { ...report('x'), readBody: () => Promise.reject(new Error('gone')) }
+  await assert.rejects(send(relay, 'metrics', broken), /gone/)
+})
+
+test('telemetry relay: bodies being read are bounded, what is beyond is dropped and said', async (t) => {
+  const { relay, collectors, lines } = await setUp(t, {})
+  const size = 15 * 1024 * 1024
+  const gate = Promise.withResolvers<Uint8Array>()
+  const slow = (): Exchange => ({
+    ...report('', { 'content-length': String(size) }),
+    readBody: () => gate.promise,
+  })
+  const reading = Array.from({ length: 4 }, () => send(relay, 'metrics', slow()))
+  const unread: Exchange = { ...slow(), readBody: () => assert.fail('read') }
+  assert.deepEqual(await send(relay, 'metrics', unread), accepted)
+  assert.match(lines[0] ?? '', /dropped 1 export/)
+  gate.resolve(Buffer.from('short'))
+  await Promise.all(reading)
+  await collectors[0]?.request(3)
+  assert.deepEqual(await send(relay, 'metrics', report('again')), accepted)
+  await collectors[0]?.request(4)
+  assert.equal(await relay.drain(10_000), 0)
+})
+
+test('telemetry relay: a drain waits for what is under way', async (t) => {
+  const { relay, collectors } = await setUp(t, {}, {})
+  collectors[0]?.always({ headAfterMs: 300 })
+  await send(relay, 'metrics', report('x'))
+  assert.equal(await relay.drain(30_000), 0)
+  for (const collector of collectors) {
+    assert.equal(await (await collector.request(0)).closed, 'complete')
+  }
+})
+
+test('telemetry relay: when the window is over the rest is ended and counted', async (t) => {
+  const { relay, collectors } = await setUp(t, {}, {})
+  collectors[0]?.always({ fault: 'stall-before-head' })
+  for (let count = 0; count < 3; count++) await send(relay, 'metrics', report('x'))
+  await collectors[0]?.request(2)
+  await collectors[1]?.request(2)
+  assert.equal(await relay.drain(500), 3)
+  assert.equal(await (await collectors[0]?.request(0))?.closed, 'cut')
+})
+
+test('telemetry relay: a cut ends a running drain', async (t) => {
+  const { relay, collectors } = await setUp(t, {})
+  collectors[0]?.always({ fault: 'stall-before-head' })
+  await send(relay, 'metrics', report('x'))
+  await collectors[0]?.request(0)
+  const drained = relay.drain(60_000)
+  relay.cut()
+  await drained
+})

@@ -47,6 +47,7 @@ const vendors: Readonly<Record<string, RegExp>> = {
   'pg-listen': /^lib\/store\//,
   undici: /^lib\/egress\//,
   '@azure/identity': /^lib\/upstream\//,
+  'google-auth-library': /^lib\/upstream\//,
   yaml: /^lib\/config(\/|\.ts$)/,
   valibot: /^lib\/(schema\/|config(\/|\.ts$)|[a-z]+\/config\.ts$)/,
 }

@@ -10,7 +10,9 @@ import type { Caller } from '../kernel/caller.ts'
 import { compatibilityVersion } from '../kernel/compatibility.ts'
 import { decodeBody, readCoding, type ContentCoding } from '../stream/decode.ts'
 import type { ProviderConfig } from './config.ts'
-import type { Answer, Ask, AttemptResult, ProviderDeps, Unserved, Upstream } from './upstream.ts'
+import { createFederatedTokens } from './federation.ts'
+import { createTokenCache, fixedToken, type Token, type TokenCache } from './token-cache.ts'
+import type { Answer, Ask, AttemptResult, ProviderDeps, Upstream } from './upstream.ts'
 
 type Config = ProviderConfig<'anthropic'>
 
@@ -63,26 +65,27 @@ const keptBack: ReadonlySet<string> = new Set([
 ])
 const keptBackPrefix = 'anthropic-ratelimit-'
 
-export function createAnthropic(deps: ProviderDeps, config: Config): Upstream | Unserved {
-  const credential = credentialOf(config)
-  if (credential === null) return { unserved: 'auth with workload identity federation' }
+export function createAnthropic(deps: ProviderDeps, config: Config): Upstream {
   const { egress, upstream_ttfb_ms } = deps
   const base = new URL(config.base_url ?? defaultBaseUrl)
   const prefix = base.pathname.replace(/\/$/, '')
-  const headersFor = createRequestHeaders(config, credential)
+  const tokens = tokensOf(deps, config, base)
+  const headersFor = createRequestHeaders(config)
 
   const send = async (ask: Ask, model: string): Promise<AttemptResult> => {
     try {
+      const token = await tokens.get(ask.signal)
       const response = await egress.request({
         method: 'POST',
         url: base,
         target: prefix + paths[ask.operation] + ask.query,
-        headers: headersFor(ask),
+        headers: headersFor(ask, token.value),
         body: bodyFor(ask, model),
         signal: ask.signal,
         headTimeoutMs: upstream_ttfb_ms,
         bodySilenceMs,
       })
+      if (response.status === 401) tokens.refuse(token)
       return { kind: 'answered', answer: toAnswer(config, ask, response) }
     } catch (error) {
       if (ask.signal.aborted) return { kind: 'client-gone' }
@@ -98,30 +101,24 @@ function bodyFor(ask: Ask, model: string): Uint8Array {
   return ask.body.edit([{ kind: 'set', key: 'model', value: model }])
 }
 
-interface Credential {
-  readonly header: readonly [name: string, value: string]
-  /** Bearers need a beta of their own beside the client's. */
-  readonly bearer: boolean
+/** API key, OAuth token, or access tokens that an identity token is exchanged for. */
+function tokensOf(deps: ProviderDeps, { name, auth }: Config, base: URL): TokenCache<Token> {
+  if ('api_key' in auth) return fixedToken(auth.api_key)
+  if ('oauth_token' in auth) return fixedToken(auth.oauth_token)
+  const source = createFederatedTokens(deps, base, auth)
+  return createTokenCache(deps, `access token of ${name}`, source)
 }
 
-function credentialOf({ auth }: Config): Credential | null {
-  if ('api_key' in auth) return { header: ['x-api-key', auth.api_key], bearer: false }
-  if ('oauth_token' in auth) {
-    return { header: ['authorization', `Bearer ${auth.oauth_token}`], bearer: true }
-  }
-  return null
-}
-
-function createRequestHeaders(
-  config: Config,
-  { header, bearer }: Credential,
-): (ask: Ask) => string[] {
+function createRequestHeaders(config: Config): (ask: Ask, token: string) => string[] {
   const own = Object.entries(config.headers).flat()
   const ownNames = new Set(Object.keys(config.headers).map((name) => name.toLowerCase()))
-  own.push(...header)
+  // Bearers need a beta of their own beside the client's.
+  const bearer = !('api_key' in config.auth)
 
-  return ({ headers, caller }) => {
+  return ({ headers, caller }, token) => {
     const list = own.slice()
+    if (bearer) list.push('authorization', `Bearer ${token}`)
+    else list.push('x-api-key', token)
     for (const name of forwardedNames) {
       const value = headers[name] ?? defaultValues[name]
       if (typeof value === 'string' && !ownNames.has(name)) list.push(name, value)

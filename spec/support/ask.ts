@@ -83,7 +83,6 @@ export function createAnthropicAt(
     forward_user_identity: false,
     ...config,
   })
-  assert.ok(!('unserved' in upstream))
   return { upstream, close: () => egress.close() }
 }
 

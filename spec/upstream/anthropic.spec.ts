@@ -10,7 +10,6 @@ import {
   alice,
   createAnthropicAt,
   createAsk,
-  createDeps,
   readBody,
   shortBody,
   type AnthropicChanges,
@@ -27,8 +26,8 @@ const forwarded = [
 
 checkProvider({
   provider: 'anthropic',
-  create: (deps, base_url) => {
-    const made = createAnthropic(deps, {
+  create: (deps, base_url) =>
+    createAnthropic(deps, {
       provider: 'anthropic',
       name: 'u1',
       base_url,
@@ -36,10 +35,7 @@ checkProvider({
       timeouts: {},
       auth: { api_key: 'sk-up-1' },
       forward_user_identity: false,
-    })
-    assert.ok(!('unserved' in made))
-    return made
-  },
+    }),
   model: 'claude-sonnet-4-6',
   target: '/v1/messages?beta=true',
   body: (sent) => sent,
@@ -309,24 +305,4 @@ test('anthropic: a body may be silent for ten minutes and no longer', async () =
   const result = await upstream.send(createAsk(), 'm')
   assert.deepEqual(silences, [1_234, 600_000])
   assert.equal(result.kind, 'failed')
-})
-
-test('anthropic: workload identity is not served yet and says so', () => {
-  const config = {
-    auth: { federation_rule_id: 'f', organization_id: 'o', identity_token_file: '/t' },
-  }
-  const egress = {
-    request: () => Promise.reject(new Error()),
-    fetch,
-    close: () => Promise.resolve(),
-  }
-  const made = createAnthropic(createDeps(egress, 1), {
-    provider: 'anthropic',
-    name: 'u1',
-    headers: {},
-    timeouts: {},
-    forward_user_identity: false,
-    ...config,
-  })
-  assert.ok('unserved' in made)
 })

@@ -5,6 +5,7 @@
 import type { Config } from './config.ts'
 import type { EnvironmentSettings } from './config/environment.ts'
 import { productVersion } from './kernel/version.ts'
+import type { ForwardConfig } from './telemetry/config.ts'
 import { defaultOpenMax } from './upstream/admission.ts'
 
 /** Lines at level info, in order; `port` is the one really bound. */
@@ -27,14 +28,20 @@ export function describeBoot(
     `email domains ${listed(oidc.allowed_email_domains)}`,
     `allowed groups ${listed(oidc.allowed_groups)}`,
     `upstreams ${upstreams.length}: ${upstreams.map(({ name, provider }) => `${name}(${provider})`).join(', ')}`,
-    telemetry === undefined || telemetry.forward_to.length === 0
-      ? 'telemetry relay: not configured'
-      : `telemetry relay: ${telemetry.forward_to.length} destination(s)`,
+    telemetryLine(telemetry?.forward_to ?? []),
     `managed settings: ${managed === undefined ? 'not configured' : 'configured'}`,
     openMax === undefined
       ? `upstream requests: at most ${defaultOpenMax} at once per process`
       : `upstream requests: at most ${openMax} at once per process (BUN_CONFIG_MAX_HTTP_REQUESTS)`,
   ]
+}
+
+function telemetryLine(destinations: readonly ForwardConfig[]): string {
+  if (destinations.length === 0) return 'telemetry relay: not configured'
+  const signals = (['metrics', 'logs', 'traces'] as const).filter((signal) =>
+    destinations.some((destination) => destination[signal]),
+  )
+  return `telemetry relay: ${destinations.length} destination(s), signals enabled: ${signals.join(',')}`
 }
 
 function listed(entries: readonly string[] | undefined): string {

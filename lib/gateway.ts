@@ -27,6 +27,7 @@ import { createIdentity, type Identity } from './identity/identity.ts'
 import type { Clock } from './kernel/clock.ts'
 import type { Audit, Log } from './kernel/log.ts'
 import { createRoutes } from './routes.ts'
+import { createTelemetryRelay, type TelemetryRelay } from './telemetry/relay.ts'
 import { createUpstreams, type Upstreams } from './upstream/registry.ts'
 import { type Database, openDatabase } from './store/database.ts'
 
@@ -67,7 +68,9 @@ export async function createGateway(parts: GatewayParts): Promise<Gateway> {
   await refuseMixedLoadTest(config, database.store)
   const upstreams = createUpstreams({ egress, clock, log }, config)
   refuseUnserved(upstreams, log)
-  const server = createListener(config, identity, upstreams, database, parts)
+  const telemetry = createTelemetryRelay({ egress, clock, log }, config.telemetry)
+  const made = { identity, upstreams, database, telemetry }
+  const server = createListener(config, made, parts)
   const close = async (): Promise<void> => {
     identity.close()
     await Promise.all(upstreams.served.map((upstream) => upstream.close()))
@@ -89,13 +92,20 @@ export async function createGateway(parts: GatewayParts): Promise<Gateway> {
       log.info(
         `${reason}: draining, open requests have ${windowMs} ms (CLAUDE_GATEWAY_DRAIN_TIMEOUT_MS)`,
       )
+      const startedAt = clock.elapsed()
       const cut = await server.drain(windowMs)
       if (cut > 0)
         log.warn(`drain window over after ${windowMs / 1000}s: cut ${cut} request(s) still open`)
       else log.info('drained: no request was cut')
+      const leftMs = Math.max(0, windowMs - (clock.elapsed() - startedAt))
+      const ended = await telemetry.drain(leftMs)
+      if (ended > 0) log.warn(`drain window over: ended ${ended} telemetry delivery(ies) under way`)
       await close()
     },
-    cut: () => server.cut(),
+    cut() {
+      telemetry.cut()
+      return server.cut()
+    },
   }
 }
 
@@ -103,17 +113,19 @@ function readCertificate(files: { readonly cert: string; readonly key: string })
   return { cert: readFileSync(files.cert), key: readFileSync(files.key) }
 }
 
-function createListener(
-  config: Config,
-  identity: Identity,
-  upstreams: Upstreams,
-  database: Database,
-  parts: GatewayParts,
-): GatewayServer {
+interface MadeParts {
+  readonly identity: Identity
+  readonly upstreams: Upstreams
+  readonly database: Database
+  readonly telemetry: TelemetryRelay
+}
+
+function createListener(config: Config, made: MadeParts, parts: GatewayParts): GatewayServer {
   const { clock, log, audit } = parts
   const { listen, access_control, limits } = config
+  const { identity, database } = made
   const readiness: Readiness = () => (server.draining ? 'draining' : database.readiness())
-  const routes = createRoutes(createHandlers(config, { ...parts, identity, upstreams, readiness }))
+  const routes = createRoutes(createHandlers(config, { ...parts, ...made, readiness }))
   const server = createServer(
     {
       edge: createEdge({

@@ -20,8 +20,10 @@ import { createManagedSettings } from './policy/managed-settings.ts'
 import { createModelAccess } from './policy/model-access.ts'
 import { modelPricing } from './policy/model-pricing.ts'
 import type { JsonObject } from './policy/policy.ts'
+import { telemetryEnv } from './policy/telemetry-env.ts'
 import type { RouteHandlers } from './routes.ts'
 import { createMeters } from './spend/meter.ts'
+import type { TelemetryRelay } from './telemetry/relay.ts'
 import { createAdmission, defaultBytesMax, defaultOpenMax } from './upstream/admission.ts'
 import { createFailover } from './upstream/failover.ts'
 import type { Upstreams } from './upstream/registry.ts'
@@ -29,6 +31,7 @@ import type { Upstreams } from './upstream/registry.ts'
 export interface HandlerParts {
   readonly identity: Identity
   readonly upstreams: Upstreams
+  readonly telemetry: TelemetryRelay
   readonly readiness: Readiness
   readonly settings: EnvironmentSettings
   readonly clock: Clock
@@ -42,6 +45,7 @@ export function createHandlers(config: Config, parts: HandlerParts): RouteHandle
   const access = createModelAccess(config.managed?.policies ?? [], catalogue)
   const inference = createInference({ access, catalogue, ...routing(config, parts) })
   const policies = config.managed?.policies
+  const env = telemetryEnv(config.telemetry, config.listen.public_url)
   const pushed = { catalogue, access, log: parts.log, audit: parts.audit }
   return {
     readyz: createReadyz(readiness),
@@ -55,18 +59,18 @@ export function createHandlers(config: Config, parts: HandlerParts): RouteHandle
     models: createModelsHandler(catalogue, access),
     managedSettings: createManagedSettings(pushed, {
       policies,
-      // Clients are told to report here once there is a relay to take it.
-      env: null,
+      env,
       modelPricing: pushedPricing(config, catalogue),
     }),
     bootstrap: createBootstrap(pushed, {
       policies: policies ?? [],
       publicUrl: config.listen.public_url ?? `http://localhost:${config.listen.port}`,
-      telemetryLabels: null,
+      telemetryLabels: env === null ? null : (config.telemetry?.resource_attributes ?? {}),
       adminGroups: config.admin?.admin_groups ?? [],
     }),
     messages: inference('messages'),
     countTokens: inference('count_tokens'),
+    telemetry: parts.telemetry.handlers,
   }
 }
 

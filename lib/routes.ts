@@ -17,11 +17,12 @@ export interface RouteHandlers {
   readonly bootstrap: CallerHandler
   readonly messages: CallerHandler
   readonly countTokens: CallerHandler
+  readonly telemetry: Readonly<Record<'metrics' | 'logs' | 'traces', CallerHandler>>
 }
 
 export function createRoutes(handlers: RouteHandlers): readonly Route[] {
   const { readyz, landing, protocol, identity } = handlers
-  const { managedSettings, bootstrap, models, messages, countTokens } = handlers
+  const { managedSettings, bootstrap, models, messages, countTokens, telemetry } = handlers
   return [
     { method: 'GET+HEAD', path: '/healthz', access: 'health', handle: handleHealthz },
     { method: 'GET+HEAD', path: '/readyz', access: 'health', handle: readyz },
@@ -50,5 +51,8 @@ export function createRoutes(handlers: RouteHandlers): readonly Route[] {
     { method: 'GET', path: '/v1/models', access: 'caller', handle: models },
     { method: 'POST', path: '/v1/messages', access: 'caller', handle: messages },
     { method: 'POST', path: '/v1/messages/count_tokens', access: 'caller', handle: countTokens },
+    { method: 'POST', path: '/v1/metrics', access: 'caller', handle: telemetry.metrics },
+    { method: 'POST', path: '/v1/logs', access: 'caller', handle: telemetry.logs },
+    { method: 'POST', path: '/v1/traces', access: 'caller', handle: telemetry.traces },
   ]
 }

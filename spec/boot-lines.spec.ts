@@ -57,6 +57,20 @@ test('boot lines: restrictions and bounds that are set are shown', () => {
   assert.match(lines, /at most 50 at once per process/)
 })
 
+test('boot lines: the telemetry relay is named with the signals that go anywhere', () => {
+  const destination = (more: object = {}) => ({ url: 'https://o.example.com', ...more })
+  const lineOf = (...forward_to: object[]): string =>
+    linesOf({ telemetry: { forward_to } })
+      .split('\n')
+      .find((line) => line.startsWith('telemetry')) ?? ''
+  assert.equal(lineOf(destination()), 'telemetry relay: 1 destination(s), signals enabled: metrics')
+  assert.equal(
+    lineOf(destination({ traces: true, metrics: false }), destination({ logs: true })),
+    'telemetry relay: 2 destination(s), signals enabled: metrics,logs,traces',
+  )
+  assert.equal(lineOf(), 'telemetry relay: not configured')
+})
+
 test('boot lines: no secret is in them', () => {
   assert.doesNotMatch(linesOf(), /hunter|0123456789abcdef/)
 })

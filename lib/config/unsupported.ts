@@ -91,10 +91,6 @@ export const unsupportedRows: readonly UnsupportedRow[] = [
     restricts: 'without it requests would not be judged',
   },
   {
-    feature: 'Telemetry relay: `telemetry`',
-    keys: ({ telemetry }) => when((telemetry?.forward_to.length ?? 0) > 0, 'telemetry'),
-  },
-  {
     feature: 'Reservations: `extensions.spend.reserve`',
     keys: ({ extensions: { spend } }) => when(spend.reserve, 'extensions.spend.reserve'),
     restricts: 'without it limits could be overrun',

@@ -46,7 +46,7 @@ test('unsupported: what is built can be used without a word', () => {
     rate_limits: { device_verify: { max: 1 } },
     login_notice: 'hello',
     load_test_mode: { enabled: true },
-    telemetry: {},
+    telemetry: { forward_to: [{ url: 'https://otel.example.com' }] },
     cri: { enabled: false, policy: { webhook: { url: 'https://policy.example.com' } } },
   }).config()
   assert.deepEqual(findUnsupported(config), { refusals: [], ineffective: [] })

@@ -4,7 +4,6 @@
  * memory, so that the check costs no query. A notification makes it faster, a poll makes it sure.
  */
 import { createHash } from 'node:crypto'
-import { createCache } from '../kernel/cache.ts'
 import type { Clock, Timer } from '../kernel/clock.ts'
 import { fail } from '../kernel/errors.ts'
 import type { Log } from '../kernel/log.ts'
@@ -14,8 +13,12 @@ import type { Store } from '../store/store.ts'
 export interface RevocationList {
   /** True once the list was loaded: only then may the gateway promise revocation. */
   readonly active: boolean
-  /** By the signed part of a token: a signature can be written in more than one way. */
-  has(signedPart: string): boolean
+  /**
+   * By the signed part of a token: a signature can be written in more than one way. A promise only
+   * while there are more revoked sessions than fit into memory, and then the database is asked;
+   * it rejects with `store/unavailable`, because whoever cannot be asked about is not let in.
+   */
+  has(signedPart: string): boolean | Promise<boolean>
   /** Ends a session everywhere. Throws `store/unavailable`; then nothing was promised. */
   add(signedPart: string, expiresAtSeconds: number): Promise<void>
   /** Loads the list and keeps up with it. Throws when the database cannot be read. */
@@ -40,7 +43,9 @@ const timeoutMs = 2000
  */
 const overlapSeconds = 10
 /** About 6 MB of hashes. A company of that size signs out a few thousand times an hour. */
-const entriesMax = 50_000
+const defaultEntriesMax = 50_000
+/** How often a list that did not fit is loaded as a whole again. */
+const reloadMs = 60_000
 
 const topic = 'session.revoked'
 const prefix = 'revoked:'
@@ -50,13 +55,16 @@ const addSql = `
   VALUES ($1, extract(epoch FROM now())::text, to_timestamp($2))
   ON CONFLICT (key) DO NOTHING`
 
-/** Ends with the soonest to expire, so that a full memory drops what matters least. */
+/** CASE: Postgres may look at values before keys, and those of other rows are no numbers. */
 const readSql = `
   SELECT key, extract(epoch FROM expires_at)::float8 AS expires,
          extract(epoch FROM now())::float8 AS now
   FROM kv
-  WHERE key LIKE '${prefix}%' AND expires_at > now() AND value::float8 >= $1
-  ORDER BY expires_at DESC LIMIT ${entriesMax}`
+  WHERE key LIKE '${prefix}%' AND expires_at > now()
+    AND CASE WHEN key LIKE '${prefix}%' THEN value::float8 >= $1 END
+  LIMIT $2`
+
+const findSql = 'SELECT 1 AS found FROM kv WHERE key = $1'
 
 interface Row {
   readonly key: string
@@ -65,27 +73,31 @@ interface Row {
 }
 
 /** `onChange` runs whenever a session is new on the list; it must forget what it remembers. */
-export function createRevocationList(deps: RevocationDeps, onChange: () => void): RevocationList {
+export function createRevocationList(
+  deps: RevocationDeps,
+  onChange: () => void,
+  entriesMax: number = defaultEntriesMax,
+): RevocationList {
   const { store, hints, clock, log } = deps
-  const revoked = createCache<string, true>(entriesMax, clock)
+  const revoked = createMemory(entriesMax, clock, log)
   let timer: Timer | undefined
   let since = 0
   let failing = false
   let polling = false
 
   const remember = (key: string, expiresAtSeconds: number): void => {
-    if (revoked.get(key) !== undefined) return
-    revoked.set(key, true, expiresAtSeconds * 1000)
-    onChange()
+    if (revoked.add(key, expiresAtSeconds * 1000)) onChange()
   }
   const load = async (): Promise<void> => {
-    const { rows } = await store.query<Row>(readSql, [since], { timeoutMs })
+    const isWhole = revoked.wantsReload()
+    // One more than fit says that not all of them do.
+    const values = [isWhole ? 0 : since, entriesMax + 1]
+    const { rows } = await store.query<Row>(readSql, values, { timeoutMs })
+    // Said first: whatever has to make room from here on is missing again.
+    if (isWhole) revoked.reloaded(rows.length <= entriesMax)
     for (const { key, expires } of rows) remember(key, expires)
     const now = rows[0]?.now
     if (now !== undefined) since = now - overlapSeconds
-    if (rows.length === entriesMax) {
-      log.warn(`more than ${entriesMax} revoked sessions at once: the oldest are not remembered`)
-    }
   }
   const poll = async (): Promise<void> => {
     if (polling) return
@@ -106,16 +118,14 @@ export function createRevocationList(deps: RevocationDeps, onChange: () => void)
     get active() {
       return timer !== undefined
     },
-    has: (signedPart) => revoked.get(keyOf(signedPart)) !== undefined,
+    has(signedPart) {
+      const key = keyOf(signedPart)
+      if (revoked.has(key)) return true
+      return revoked.isComplete() ? false : store.query(findSql, [key], { timeoutMs }).then(isFound)
+    },
     async add(signedPart, expiresAtSeconds) {
       const key = keyOf(signedPart)
-      await store.transaction(
-        async (tx) => {
-          await tx.query(addSql, [key, expiresAtSeconds])
-          await sendHint(tx, topic, `${key} ${expiresAtSeconds}`)
-        },
-        { timeoutMs },
-      )
+      await write(store, key, expiresAtSeconds)
       remember(key, expiresAtSeconds)
     },
     async start() {
@@ -142,6 +152,67 @@ export const noRevocations: RevocationList = {
   add: () => fail('store/unavailable'),
   start: () => Promise.resolve(),
   stop: () => {},
+}
+
+interface Memory {
+  has(key: string): boolean
+  /** Until `endMs` since the epoch, when the session would have ended anyway. True: it is new. */
+  add(key: string, endMs: number): boolean
+  /** False: there are more revoked sessions than are remembered. */
+  isComplete(): boolean
+  /** True now and then while something is missing: perhaps all of them fit again. */
+  wantsReload(): boolean
+  reloaded(allFit: boolean): void
+}
+
+function createMemory(entriesMax: number, clock: Clock, log: Log): Memory {
+  const ends = new Map<string, number>()
+  let complete = true
+  let reloadAt = 0
+
+  const makeRoom = (): void => {
+    for (const [key, end] of ends) if (end <= clock.now()) ends.delete(key)
+    const [oldest] = ends.keys()
+    if (ends.size < entriesMax || oldest === undefined) return
+    ends.delete(oldest)
+    if (complete) {
+      log.warn(
+        `more than ${entriesMax} revoked sessions at once: others are looked up in the database`,
+      )
+    }
+    complete = false
+    reloadAt = clock.now() + reloadMs
+  }
+  return {
+    has: (key) => (ends.get(key) ?? 0) > clock.now(),
+    add(key, endMs) {
+      if (ends.has(key)) return false
+      if (ends.size >= entriesMax) makeRoom()
+      ends.set(key, endMs)
+      return true
+    },
+    isComplete: () => complete,
+    wantsReload: () => !complete && clock.now() >= reloadAt,
+    reloaded(allFit) {
+      complete = allFit
+      reloadAt = clock.now() + reloadMs
+    },
+  }
+}
+
+/** The row and the word of it are one: nobody hears of what was not kept. */
+function write(store: Store, key: string, expiresAtSeconds: number): Promise<void> {
+  return store.transaction(
+    async (tx) => {
+      await tx.query(addSql, [key, expiresAtSeconds])
+      await sendHint(tx, topic, `${key} ${expiresAtSeconds}`)
+    },
+    { timeoutMs },
+  )
+}
+
+function isFound({ count }: { readonly count: number }): boolean {
+  return count > 0
 }
 
 function keyOf(signedPart: string): string {

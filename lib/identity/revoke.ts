@@ -11,7 +11,7 @@ import { readForm } from './form.ts'
 import type { Parts } from './parts.ts'
 
 export function createRevoke(parts: Parts): Handler {
-  const { sessions, revocations, provider, budget, log } = parts
+  const { sessions, revocations, provider, budget } = parts
   return async (exchange) => {
     const token = (await readForm(exchange))?.get('token') ?? ''
     if (token === '') return fail('oauth/invalid-request')
@@ -20,28 +20,40 @@ export function createRevoke(parts: Parts): Handler {
       const session = await sessions.inspect(token)
       if (session === null) return done
       const { caller, signedPart } = session
-      await budget.require(() => revocations.add(signedPart, caller.expiresAt))
-      record(parts, exchange, 'session', caller.sub)
-      return done
+      const kept = await budget.attempt(() => revocations.add(signedPart, caller.expiresAt))
+      const { sub } = caller
+      if (kept !== null) return record(parts, exchange, { token: 'session', sub })
+      return refuse(parts, exchange, { token: 'session', sub, err: 'store unavailable' })
     }
     const given = await provider.revoke(token, exchange.requestId)
-    if (given.ok) {
-      record(parts, exchange, 'refresh_token')
-      return done
-    }
-    log.warn(`revocation failed request_id=${exchange.requestId}: ${given.failure.reason}`)
-    return fail('oauth/temporarily-unavailable')
+    if (given.ok) return record(parts, exchange, { token: 'refresh_token' })
+    return refuse(parts, exchange, { token: 'refresh_token', err: given.failure.reason })
   }
 }
 
 const done: Reply = { status: 200, headers: noStore, body: '' }
 
-function record({ audit }: Parts, exchange: Exchange, token: string, sub?: string): void {
+interface Ended {
+  readonly token: 'session' | 'refresh_token'
+  readonly sub?: string
+  readonly err?: string
+}
+
+function record({ audit }: Parts, exchange: Exchange, { token, sub, err }: Ended): Reply {
   audit('session.revoke', {
     request_id: exchange.requestId,
-    result: 'success',
+    result: err === undefined ? 'success' : 'fail',
     token,
     sub,
     client_ip: exchange.clientAddress,
+    err,
   })
+  return done
+}
+
+/** What was not ended must not look as if it were. */
+function refuse(parts: Parts, exchange: Exchange, ended: Ended): never {
+  parts.log.warn(`revocation failed request_id=${exchange.requestId}: ${ended.err ?? ''}`)
+  record(parts, exchange, ended)
+  return fail('oauth/temporarily-unavailable')
 }

@@ -68,11 +68,13 @@ export function createSessions(
   settings: SessionSettings,
   keys: readonly SessionKey[],
   clock: Clock,
-  isRevoked: (signedPart: string) => boolean = () => false,
+  isRevoked: (signedPart: string) => boolean | Promise<boolean> = () => false,
 ): Sessions {
   const { public_url: issuer, billing_group_tag } = settings
   const expiresInSeconds = Math.round(settings.ttl_hours * 3600)
   const remembered = createCache<string, Caller>(cachedMax, clock)
+  /** Counts how often everything was forgotten. */
+  let generation = 0
   const [current] = keys
   if (current === undefined) throw new Error('sessions need at least one key')
 
@@ -106,18 +108,22 @@ export function createSessions(
     recall: (authorization) => remembered.get(authorization),
     async verify(authorization) {
       if (!authorization.startsWith(scheme)) return null
+      const started = generation
       const session = await inspect(authorization.slice(scheme.length))
-      // Asked after the last wait, so that nothing revoked meanwhile is remembered.
-      if (session === null || isRevoked(session.signedPart)) return null
+      if (session === null || (await isRevoked(session.signedPart))) return null
       const { caller } = session
-      if (authorization.length <= cachedLengthMax) {
+      // What was revoked meanwhile may be this very session: the next request asks again.
+      if (started === generation && authorization.length <= cachedLengthMax) {
         remembered.set(authorization, caller, caller.expiresAt * 1000)
       }
       return caller
     },
     inspect,
     isOurs: (token) => tokenForm.test(token) && namesKey(token, keys),
-    forget: () => remembered.clear(),
+    forget() {
+      generation++
+      remembered.clear()
+    },
   }
 }
 

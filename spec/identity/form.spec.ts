@@ -32,6 +32,11 @@ test('form: a long body is refused by its length, unread', async () => {
   assert.equal(await readForm(unread), null)
 })
 
+test('form: a long body that came in chunks is not taken apart', async () => {
+  assert.equal((await read({ 'content-type': type }, `a=${'x'.repeat(65_534)}`))?.get('b'), null)
+  assert.equal(await read({ 'content-type': type }, `a=${'x'.repeat(65_535)}`), null)
+})
+
 test('form: bytes that are no UTF-8 do not break it', async () => {
   assert.equal((await read({ 'content-type': type }, 'a=%ff%fe'))?.get('a'), '\uFFFD\uFFFD')
 })

@@ -38,8 +38,14 @@ interface Replica {
   changes: number
 }
 
+interface Setting {
+  readonly listens?: boolean
+  readonly store?: Store
+  readonly entriesMax?: number
+}
+
 /** A replica of its own, deaf to notifications unless it listens. */
-function replica({ listens = false, store }: { listens?: boolean; store?: Store } = {}): Replica {
+function replica({ listens = false, store, entriesMax }: Setting = {}): Replica {
   const clock = createFakeClock(Date.now())
   const recorder = createRecorder()
   const { hints, store: own } = listens ? open() : main
@@ -48,9 +54,11 @@ function replica({ listens = false, store }: { listens?: boolean; store?: Store 
     clock,
     recorder,
     changes: 0,
-    list: createRevocationList({ store: store ?? own, hints, clock, log: recorder.log }, () => {
-      made.changes++
-    }),
+    list: createRevocationList(
+      { store: store ?? own, hints, clock, log: recorder.log },
+      () => made.changes++,
+      entriesMax,
+    ),
   }
   after(() => made.list.stop())
   return made
@@ -102,7 +110,9 @@ test('revocation list: another replica hears of it by notification', async () =>
   let round = 0
   await eventually(() => {
     void here.list.add(`header.heard-${++round}`, inAnHour())
-    return there.list.has('header.heard-1') || there.list.has(`header.heard-${round - 1}`)
+    return ['header.heard-1', `header.heard-${round - 1}`].some(
+      (part) => there.list.has(part) === true,
+    )
   })
   assert.ok(there.changes > 0, 'what was remembered is to be forgotten')
 })
@@ -113,7 +123,7 @@ test('revocation list: without a notification a poll finds it within a second', 
   await here.list.add('header.polled', inAnHour())
   assert.equal(there.list.has('header.polled'), false)
   await there.clock.advance(999)
-  await eventually(() => there.list.has('header.polled'))
+  await eventually(() => there.list.has('header.polled') === true)
   const { changes } = there
   await there.clock.advance(800)
   await new Promise((resolve) => setTimeout(resolve, 50))
@@ -164,6 +174,78 @@ test('revocation list: failing polls warn once, keep what is known, and recover'
   failing = false
   await clock.advance(800)
   await eventually(() => recorder.lines.includes('info revoked sessions are read again'))
+})
+
+test('revocation list: other rows of the table are nobody’s sessions', async () => {
+  await database.query(
+    `INSERT INTO kv (key, value, expires_at) VALUES
+       ('device:uc:X', 'no number', now() + interval '1 hour'),
+       ('revokedx', '{}', now() + interval '1 hour')`,
+  )
+  await replica().list.start()
+})
+
+test('revocation list: beyond what fits into memory the database is asked', async () => {
+  await database.query(`DELETE FROM kv WHERE key LIKE 'revoked:%'`)
+  const { list, recorder, clock } = replica({ entriesMax: 3 })
+  await list.start()
+  for (let index = 0; index < 3; index++) await list.add(`header.full-${index}`, inAnHour())
+  assert.equal(list.has('header.other'), false, 'all are known: nothing to ask')
+  assert.deepEqual(recorder.lines, [])
+  await list.add('header.full-3', inAnHour())
+  await list.add('header.full-4', inAnHour())
+  assert.deepEqual(recorder.lines, [
+    'warn more than 3 revoked sessions at once: others are looked up in the database',
+  ])
+  for (let index = 0; index < 5; index++) {
+    assert.equal(await list.has(`header.full-${index}`), true, `session ${index}`)
+  }
+  assert.equal(await list.has('header.other'), false)
+
+  await database.query(`DELETE FROM kv WHERE key LIKE 'revoked:%'`)
+  await clock.advance(3_700_000)
+  await eventually(() => list.has('header.other') === false)
+})
+
+test('revocation list: a replica that starts with more than fits refuses them all', async () => {
+  await database.query(`DELETE FROM kv WHERE key LIKE 'revoked:%'`)
+  const early = replica()
+  await early.list.start()
+  for (let index = 0; index < 5; index++) await early.list.add(`header.late-${index}`, inAnHour())
+  const { list } = replica({ entriesMax: 3 })
+  await list.start()
+  for (let index = 0; index < 5; index++) {
+    assert.equal(await list.has(`header.late-${index}`), true, `session ${index}`)
+  }
+})
+
+test('revocation list: whoever cannot be asked about is not let in', async () => {
+  let failing = false
+  const flaky: Store = {
+    ...main.store,
+    query: (text, values, options) =>
+      failing ? Promise.reject(new Error('gone')) : main.store.query(text, values, options),
+  }
+  const { list } = replica({ store: flaky, entriesMax: 1 })
+  await list.start()
+  await list.add('header.asked-1', inAnHour())
+  await list.add('header.asked-2', inAnHour())
+  failing = true
+  assert.equal(list.has('header.asked-2'), true)
+  await assert.rejects(async () => list.has('header.other'), /gone/)
+})
+
+test('revocation list: entries that ended make room', async () => {
+  await database.query(`DELETE FROM kv WHERE key LIKE 'revoked:%'`)
+  const { list, clock } = replica({ entriesMax: 2 })
+  await list.start()
+  const soon = Math.floor(clock.now() / 1000) + 60
+  await list.add('header.room-1', soon)
+  await list.add('header.room-2', soon)
+  await clock.advance(61_000)
+  await list.add('header.room-3', inAnHour())
+  assert.equal(list.has('header.room-3'), true)
+  assert.equal(list.has('header.other'), false, 'nothing was pushed out')
 })
 
 test('revocation list: a gateway without one promises nothing', () => {

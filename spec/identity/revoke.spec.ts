@@ -117,7 +117,12 @@ test('revoke: what cannot be kept is not promised: 503, and the session goes on'
   const reply = await revoke(gateway, { token: String(access_token) })
   assert.equal(reply.status, 503)
   assert.equal(reply.text, '{"error":"temporarily_unavailable"}')
+  assert.equal(reply.header('retry-after'), '5')
   assert.equal(await use(gateway, access_token), 'u-mara')
+  assert.equal(
+    gateway.recorder.lastAudit('session.revoke'),
+    '{"request_id":"r-1","result":"fail","token":"session","sub":"u-mara","client_ip":"192.0.2.1","err":"store unavailable"}',
+  )
 })
 
 test('revoke: a provider in trouble is 503 as well', async () => {
@@ -126,6 +131,8 @@ test('revoke: a provider in trouble is 503 as well', async () => {
   const reply = await revoke(gateway, { token: 'a-refresh-token' })
   assert.equal(reply.status, 503)
   assert.match(gateway.recorder.lines.join('\n'), /^warn revocation failed request_id=r-1: /m)
+  assert.match(gateway.recorder.lastAudit('session.revoke') ?? '', /"result":"fail"/)
+  assert.doesNotMatch(JSON.stringify(gateway.recorder), /a-refresh-token/)
 })
 
 test('revoke: a gateway that keeps no list neither offers nor pretends it', async () => {

@@ -280,6 +280,30 @@ test('session: one that is revoked while it is verified is not remembered', asyn
   assert.equal(sessions.recall(header), undefined)
 })
 
+test('session: one that is revoked right after it was looked up is not remembered', async () => {
+  const settings = { public_url, jwt_secret: [secret], ttl_hours: 1 }
+  const keys = createSessionKeys([secret])
+  const sessions = createSessions(settings, keys, createFakeClock(), async () => {
+    // The answer of a database, out of date before it is heard.
+    sessions.forget()
+    return false
+  })
+  const header = await forge()
+  assert.notEqual(await sessions.verify(header), null)
+  assert.equal(sessions.recall(header), undefined)
+})
+
+test('session: while nobody can say whether it was revoked, it is not let in', async () => {
+  const settings = { public_url, jwt_secret: [secret], ttl_hours: 1 }
+  const keys = createSessionKeys([secret])
+  const sessions = createSessions(settings, keys, createFakeClock(), () =>
+    Promise.reject(new Error('gone')),
+  )
+  const header = await forge()
+  await assert.rejects(sessions.verify(header), /gone/)
+  assert.equal(sessions.recall(header), undefined)
+})
+
 test('session: a token can be inspected bare, for what identifies it', async () => {
   const token = (await forge()).slice('Bearer '.length)
   const inspected = await sessionsOf().inspect(token)

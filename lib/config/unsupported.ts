@@ -37,6 +37,8 @@ export function findUnsupported(
   return { refusals, ineffective }
 }
 
+const awsProviders: ReadonlySet<string> = new Set(['bedrock', 'mantle', 'anthropicAws'])
+
 export const unsupportedRows: readonly UnsupportedRow[] = [
   {
     feature: 'Spend limits: `admin`, `enforcement`',
@@ -68,20 +70,10 @@ export const unsupportedRows: readonly UnsupportedRow[] = [
     restricts: 'without it requests would pass unguarded',
   },
   {
-    feature: 'Providers other than `anthropic`',
+    feature: 'Providers behind AWS',
     keys: ({ upstreams }) =>
       upstreams.flatMap(({ provider }, index) =>
-        when(provider !== 'anthropic', `upstreams.${index}.provider (${provider})`),
-      ),
-  },
-  {
-    feature: 'Workload identity federation: `upstreams[].auth.federation_rule_id`',
-    keys: ({ upstreams }) =>
-      upstreams.flatMap((upstream, index) =>
-        when(
-          upstream.provider === 'anthropic' && 'federation_rule_id' in upstream.auth,
-          `upstreams.${index}.auth.federation_rule_id`,
-        ),
+        when(awsProviders.has(provider), `upstreams.${index}.provider (${provider})`),
       ),
   },
   {

@@ -13,8 +13,13 @@ import type { Answer, Ask, Upstream } from './upstream.ts'
 /** What a JSON request weighs per input token; the real figure depends on the language. */
 const bytesPerInputToken = 4
 
-/** Takes requests like the real one and drops them; what it answers is never looked at. */
-export function createDiscardingEgress(): Egress {
+/**
+ * Takes requests like the real one and drops them; what it answers is never looked at. Requests
+ * are signed with real credentials, which `signIn` fetches.
+ */
+export function createDiscardingEgress(
+  signIn: Egress['fetch'] = () => Promise.resolve(new Response('{}')),
+): Egress {
   return {
     request: () =>
       Promise.resolve({
@@ -23,7 +28,7 @@ export function createDiscardingEgress(): Egress {
         headers: ['content-type', 'application/json'],
         body: new Response('{}').body ?? new ReadableStream<Uint8Array>(),
       }),
-    fetch: () => Promise.resolve(new Response('{}')),
+    fetch: signIn,
     close: () => Promise.resolve(),
   }
 }

@@ -3,9 +3,12 @@
  * upstreams here; a new provider is its own file and one line of `create`.
  */
 import { createAnthropic } from './anthropic.ts'
+import { createAnthropicGoogleCloud } from './anthropic-google-cloud.ts'
 import type { LoadTestConfig, RoutingExtensions, UpstreamConfig } from './config.ts'
+import { createFoundry } from './foundry.ts'
 import { createDiscardingEgress, createLoadTestUpstream } from './load-test.ts'
 import type { ProviderDeps, Unserved, Upstream } from './upstream.ts'
+import { createVertex } from './vertex.ts'
 
 function create(deps: ProviderDeps, config: UpstreamConfig): Upstream | Unserved {
   switch (config.provider) {
@@ -14,10 +17,13 @@ function create(deps: ProviderDeps, config: UpstreamConfig): Upstream | Unserved
     case 'bedrock':
     case 'mantle':
     case 'anthropicAws':
-    case 'anthropicGoogleCloud':
-    case 'vertex':
-    case 'foundry':
       return { unserved: `provider ${config.provider}` }
+    case 'anthropicGoogleCloud':
+      return createAnthropicGoogleCloud(deps, config)
+    case 'vertex':
+      return createVertex(deps, config)
+    case 'foundry':
+      return createFoundry(deps, config)
   }
 }
 
@@ -66,7 +72,7 @@ export function createUpstreams(parts: UpstreamsParts, config: UpstreamsConfig):
   for (const entry of config.upstreams) {
     const deps: ProviderDeps = {
       ...parts,
-      egress: canned === null ? parts.egress : createDiscardingEgress(),
+      egress: canned === null ? parts.egress : createDiscardingEgress(parts.egress.fetch),
       ...deadlinesOf(entry, config),
     }
     const made = create(deps, entry)

@@ -59,6 +59,18 @@ test('unsupported: groups of Google Workspace are read', () => {
   assert.deepEqual(findUnsupported(config), { refusals: [], ineffective: [] })
 })
 
+test('unsupported: identity federation and the providers on Google Cloud and Azure are served', () => {
+  const auth = { federation_rule_id: 'f', organization_id: 'o', identity_token_file: '/t' }
+  const upstreams = [
+    { provider: 'anthropic', auth },
+    { provider: 'vertex', region: 'global', project_id: 'p', auth: {} },
+    { provider: 'foundry', resource: 'res', auth: { use_azure_ad: true } },
+    { provider: 'anthropicGoogleCloud', project_id: 'p', workspace_id: 'w', auth: {} },
+  ]
+  const config = loadWith({ upstreams }).config()
+  assert.deepEqual(findUnsupported(config), { refusals: [], ineffective: [] })
+})
+
 test('unsupported: every row has words for the documentation', () => {
   for (const { feature, restricts } of unsupportedRows) {
     assert.notEqual(feature, '')

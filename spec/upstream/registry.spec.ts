@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import type { Egress } from '../../lib/egress/egress.ts'
 import { systemClock } from '../../lib/kernel/clock.ts'
 import type { UpstreamConfig } from '../../lib/upstream/config.ts'
@@ -87,6 +88,51 @@ test('registry: in load-test mode nothing reaches the egress', async () => {
   assert.ok(result?.kind === 'answered')
   assert.match(await readBody(result.answer.body), /canned|reply/)
   assert.deepEqual(egress.deadlines, [])
+})
+
+test('registry: every provider that is built is served', async () => {
+  const { served, unserved } = create(createRecorder(), {
+    upstreams: [
+      { ...common, provider: 'vertex', name: 'v', region: 'r', project_id: 'p', auth: {} },
+      { ...common, provider: 'foundry', name: 'f', resource: 'res', auth: { api_key: 'k' } },
+      {
+        ...common,
+        provider: 'anthropicGoogleCloud',
+        name: 'g',
+        project_id: 'p',
+        workspace_id: 'w',
+        auth: {},
+      },
+    ],
+  })
+  assert.deepEqual(
+    served.map(({ name, provider }) => `${name} ${provider}`),
+    ['v vertex', 'f foundry', 'g anthropicGoogleCloud'],
+  )
+  assert.deepEqual(unserved, [])
+})
+
+test('registry: in load-test mode credentials are real, and only they', async () => {
+  const asked: string[] = []
+  const egress: Egress = {
+    ...createRecorder(),
+    fetch: (input) => {
+      asked.push(input instanceof Request ? input.url : String(input))
+      return Promise.resolve(Response.json({ access_token: 'at', expires_in: 60 }))
+    },
+  }
+  const auth = {
+    federation_rule_id: 'f',
+    organization_id: 'o',
+    identity_token_file: fileURLToPath(import.meta.url),
+  }
+  const { served } = create(egress, {
+    upstreams: [{ ...anthropic('u1'), auth, provider: 'anthropic', forward_user_identity: false }],
+    load_test_mode: { enabled: true, reply_tokens: 3, reply_seconds: 0 },
+  })
+  const result = await served[0]?.send(createAsk(), 'm')
+  assert.equal(result?.kind, 'answered')
+  assert.deepEqual(asked, ['http://upstream.example/v1/oauth/token'])
 })
 
 test('registry: load-test mode that is not enabled is off', async () => {

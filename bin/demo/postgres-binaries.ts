@@ -6,7 +6,7 @@
 import { execFile } from 'node:child_process'
 import { constants, rmSync } from 'node:fs'
 import { access, chmod, cp, lstat, mkdtemp, readFile, stat } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { tmpdir, userInfo } from 'node:os'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 
@@ -49,7 +49,10 @@ export function prepareBinaries(
  * the number up in the system's user list, hence an existing entry: `nobody`, or the first other.
  */
 export async function chooseAccount(): Promise<Account> {
-  if (process.getuid?.() !== 0) return { uid: undefined, gid: undefined }
+  if (process.getuid?.() !== 0) {
+    requireName()
+    return { uid: undefined, gid: undefined }
+  }
   const entries = (await readFile('/etc/passwd', 'utf8')).split('\n').map((line) => {
     const [name = '', , uid = '', gid = ''] = line.split(':')
     return { name, uid: Number(uid), gid: Number(gid) }
@@ -60,6 +63,19 @@ export async function chooseAccount(): Promise<Account> {
     throw new Error('PostgreSQL does not run as root, and /etc/passwd names no other user.')
   }
   return { uid: chosen.uid, gid: chosen.gid }
+}
+
+/** Containers often run as a number without a name, which initdb refuses in words of its own. */
+export function requireName(lookUp: () => unknown = userInfo): void {
+  try {
+    lookUp()
+  } catch (error) {
+    throw new Error(
+      `The embedded PostgreSQL needs an account with a name, and user ${process.getuid?.()} has no entry in /etc/passwd. ` +
+        'Run as root or as a named user, or for the specs name a server of yours in GATEWAY_TEST_POSTGRES_URL.',
+      { cause: error },
+    )
+  }
 }
 
 /** True when `account` gets to `path` and may read it; access lists beyond the mode are not seen. */

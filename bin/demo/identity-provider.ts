@@ -31,6 +31,8 @@ export interface ProviderOptions {
   readonly client_secret: string
   /** Besides `/oauth/callback` on any loopback port. */
   readonly redirect_uris?: readonly string[]
+  /** Public keys, as JWKs: the client proves itself by assertions instead of its secret. */
+  readonly client_keys?: readonly Readonly<Record<string, unknown>>[]
   readonly people?: readonly SamplePerson[]
   /** Who is signed in without being asked; undefined shows the page. */
   readonly choose?: () => string | undefined
@@ -140,7 +142,7 @@ function createProvider(
   issuer: string,
   signingKey: Readonly<Record<string, unknown>>,
   people: readonly SamplePerson[],
-  { client_id, client_secret, redirect_uris = [] }: ProviderOptions,
+  { client_id, client_secret, redirect_uris = [], client_keys }: ProviderOptions,
 ): Provider {
   const hour = 60 * 60
   const policy = interactionPolicy.base()
@@ -161,7 +163,9 @@ function createProvider(
         redirect_uris: [...loopbackCallbacks, ...redirect_uris],
         grant_types: ['authorization_code', 'refresh_token'],
         response_types: ['code'],
-        token_endpoint_auth_method: 'client_secret_basic',
+        ...(client_keys === undefined
+          ? { token_endpoint_auth_method: 'client_secret_basic' }
+          : { token_endpoint_auth_method: 'private_key_jwt', jwks: { keys: client_keys } }),
       },
     ],
     jwks: { keys: [signingKey] },

@@ -1,5 +1,9 @@
 import assert from 'node:assert/strict'
+import { createPublicKey } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { decodeProtectedHeader } from 'jose'
 import type { OidcOptions } from '../../lib/identity/options.ts'
 import { createProvider, type Provider, type SignedIn } from '../../lib/identity/provider.ts'
 import type { Outcome } from '../../lib/identity/outcome.ts'
@@ -9,6 +13,7 @@ import { startIdentityProvider, type TokenAnswer } from '../support/identity-pro
 import { oidcDefaults } from '../support/oidc-options.ts'
 import { createRecorder, type Recorder } from '../support/recorder.ts'
 
+const fixtures = join(import.meta.dirname, '../fixtures/identity')
 const redirect_uri = 'http://localhost:5/oauth/callback'
 const code_verifier = 'v'.repeat(43)
 
@@ -289,4 +294,39 @@ test('provider: ready fails when nobody answers', async () => {
     gateway({ issuer: 'http://127.0.0.1:1' }).ready(),
     /^Error: oidc: discovery at http:\/\/127\.0\.0\.1:1\/\.well-known\/openid-configuration failed: /,
   )
+})
+
+test('provider: a client that has no secret proves itself by assertion, each time anew', async (t) => {
+  const certificate_pem = readFileSync(join(fixtures, 'client-assertion.cert.pem'), 'utf8')
+  const private_key_pem = readFileSync(join(fixtures, 'client-assertion.key.pem'), 'utf8')
+  const jwk = createPublicKey(certificate_pem).export({ format: 'jwk' })
+  const strict = await startIdentityProvider(t, { client_keys: [{ ...jwk, use: 'sig' }] })
+  const oidc: OidcOptions = {
+    ...oidcDefaults,
+    issuer: strict.issuer,
+    client_id: strict.client_id,
+    client_secret: undefined,
+    token_endpoint_auth_method: 'private_key_jwt',
+    client_assertion: { private_key_pem, certificate_pem },
+  }
+  const deps = { egress: { fetch }, clock: systemClock, log: createRecorder().log }
+  const provider = createProvider(oidc, deps)
+  const signedIn = await signIn(provider)
+  assert.ok(signedIn.ok, reasonOf(signedIn))
+  const renewed = await provider.renew(signedIn.value.refresh_token ?? '', 'request-2')
+  assert.ok(renewed.ok, reasonOf(renewed))
+  const revoked = await provider.revoke(renewed.value.refresh_token ?? '', 'request-3')
+  assert.equal(revoked.ok, true, 'at the revocation endpoint as well')
+
+  const forms = [...strict.requests('token'), ...strict.requests('revocation')]
+  const assertions = forms.map(({ form }) => form.get('client_assertion') ?? '')
+  assert.equal(new Set(assertions).size, 3)
+  for (const each of assertions) {
+    assert.deepEqual(Object.keys(decodeProtectedHeader(each)), ['alg', 'typ', 'x5t', 'x5t#S256'])
+  }
+  const secret = createProvider(
+    { ...oidc, client_secret: 'gateway-secret', token_endpoint_auth_method: 'client_secret_post' },
+    deps,
+  )
+  assert.match(reasonOf(await signIn(secret)), /invalid_client/, 'this provider takes no secret')
 })

@@ -8,6 +8,7 @@ import { decodeJwt, importJWK, SignJWT, type JWTPayload } from 'jose'
 import {
   samplePeople,
   startIdentityProvider as start,
+  type ProviderOptions,
   type RunningProvider,
 } from '../../bin/demo/identity-provider.ts'
 import type { SamplePerson } from '../../bin/demo/identity-provider-pages.ts'
@@ -62,7 +63,10 @@ export interface Scope {
 }
 
 /** On 127.0.0.1, gone at the end of the scope. The callback: any loopback port, or gw.example.com. */
-export async function startIdentityProvider(scope: Scope): Promise<TestProvider> {
+export async function startIdentityProvider(
+  scope: Scope,
+  options: Pick<ProviderOptions, 'client_keys'> = {},
+): Promise<TestProvider> {
   const people = samplePeople.map((person) => ({ ...person }))
   const seen: SeenRequest[] = []
   const behaviours = new Map<string, Behaviour>()
@@ -70,6 +74,7 @@ export async function startIdentityProvider(scope: Scope): Promise<TestProvider>
   let rewrite: ((answer: TokenAnswer) => Promise<TokenAnswer> | TokenAnswer) | null = null
 
   const provider = await start({
+    ...options,
     port: 0,
     client_id: 'gateway',
     client_secret: 'gateway-secret',

@@ -56,6 +56,15 @@ export function headerBetas(headers: IncomingHttpHeaders): readonly string[] {
     .filter((beta) => beta !== '')
 }
 
+/** The beta header as sent but for the beta of tags; flat, empty when nothing is left of it. */
+export function betasWithoutTags(headers: IncomingHttpHeaders): readonly string[] {
+  const sent = headers['anthropic-beta']
+  if (typeof sent !== 'string' || sent === '') return []
+  if (!sent.includes(tagsBeta)) return ['anthropic-beta', sent]
+  const betas = headerBetas(headers).filter((beta) => beta !== tagsBeta)
+  return betas.length === 0 ? [] : ['anthropic-beta', betas.join(',')]
+}
+
 function bodyBetas(body: JsonBody): readonly string[] | null {
   const value = body.value('anthropic_beta')
   if (!Array.isArray(value)) return null

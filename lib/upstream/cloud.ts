@@ -27,8 +27,8 @@ export interface CloudProvider {
   readonly provider: string
   /** The request for one ask. May reject, with the failure of the credentials. */
   prepare(ask: Ask, model: string): Promise<CloudRequest>
-  /** Of a streamed answer; server-sent events when absent. */
-  readonly createDecoder?: () => EventDecoder
+  /** Of a streamed answer by its type, lower case; server-sent events when absent. */
+  readonly createDecoder?: (contentType: string) => EventDecoder
 }
 
 /**
@@ -81,7 +81,7 @@ export function createCloud(deps: ProviderDeps, provider: CloudProvider): Upstre
     if (response.status === 401) refused?.()
     if (response.status >= 300) return refuse(deps, provider, ask, head)
     if (!streams) return { ...head.answer, ...(await readMessage(deps, head)) }
-    const decoder = provider.createDecoder?.() ?? createSseRelay()
+    const decoder = provider.createDecoder?.(head.contentType) ?? createSseRelay()
     const body = relayEvents(head.body, decoder, deps.clock)
     return { ...head.answer, headers: streamHeaders, body }
   }
@@ -137,6 +137,7 @@ interface Head {
   readonly answer: Omit<Answer, 'headers' | 'body'>
   /** Without its content coding. */
   readonly body: ReadableStream<Uint8Array>
+  readonly contentType: string
   readonly retryAfter: string | null
 }
 
@@ -155,6 +156,7 @@ function readHead(upstream: string, { status, statusText, headers, body }: Egres
       reason: `${status} ${statusText === '' ? 'unknown' : statusText}`,
     },
     body: coding === null ? body : decodeBody(body, coding),
+    contentType: (found.get('content-type') ?? '').toLowerCase(),
     retryAfter: found.get('retry-after') ?? null,
   }
 }

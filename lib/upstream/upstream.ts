@@ -72,6 +72,8 @@ export interface ProviderDeps {
   readonly upstream_ttfb_ms: number
   /** The same for a cloud's answer that is not streamed: its first byte is its last. */
   readonly whole_ttfb_ms: number
+  /** Address of STS instead of AWS's own for the region. */
+  readonly stsUrl?: string | undefined
 }
 
 /** What a provider file answers to a configuration it has no code for: which part that is. */

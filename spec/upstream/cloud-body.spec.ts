@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { scanJsonBody, type JsonBody } from '../../lib/stream/json-body.ts'
 import {
   type CloudBodyRules,
+  betasWithoutTags,
   collectBetas,
   editCloudBody,
   headerBetas,
@@ -93,4 +94,13 @@ test('betas: a header without any value has none', () => {
   assert.deepEqual(headerBetas({}), [])
   assert.deepEqual(headerBetas({ 'anthropic-beta': '' }), [])
   assert.deepEqual(headerBetas({ 'anthropic-beta': ' , ' }), [])
+})
+
+test('betas: without that of tags the header is as sent, or not sent', () => {
+  const without = (value: string) => betasWithoutTags({ 'anthropic-beta': value })
+  assert.deepEqual(without('a,  b'), ['anthropic-beta', 'a,  b'])
+  assert.deepEqual(without(`a, ${tagsBeta},b`), ['anthropic-beta', 'a,b'])
+  assert.deepEqual(without(tagsBeta), [])
+  assert.deepEqual(without(''), [])
+  assert.deepEqual(betasWithoutTags({}), [])
 })

@@ -57,6 +57,17 @@ export function refuseHost(hostname: string, rules: AddressRules): Refusal {
   return metadataNames.has(name) ? 'a metadata host' : null
 }
 
+/** RFC 6761: `localhost` and every name under it mean the machine itself; hosts files know more. */
+const localNames =
+  /(?:^|\.)localhost(?:\.localdomain)?\.?$|^(?:localhost[46]|ip6-(?:localhost|loopback))(?:\.localdomain[46]?)?\.?$/i
+
+/** Judges a host that somebody else will resolve: what it means here is all that can be known. */
+export function refuseUnresolved(hostname: string, rules: AddressRules): Refusal {
+  const refusal = refuseHost(hostname, rules)
+  if (refusal !== null || rules.allowLoopback) return refusal
+  return localNames.test(hostname) ? 'a loopback name' : null
+}
+
 /** Judges an IP address as a resolver returns it. */
 export function refuseAddress(address: string, { allowLoopback }: AddressRules): Refusal {
   const bare = address.split('%', 1)[0] ?? ''

@@ -1,31 +1,30 @@
 /**
- * `Egress` on undici: one guarded pool of connections for everything that leaves the gateway. The
- * composition root makes one; providers, identity and telemetry get it as `Egress`. It must never
- * follow a redirect, retry, or connect to an address the guard has not checked.
+ * `Egress` on undici: a guarded pool of connections for what leaves the gateway. One is made for
+ * each way of leaving (`purpose.ts`); providers, identity and telemetry get theirs. It must never
+ * follow a redirect, retry, or connect past the guard.
  */
 import { Agent, type Dispatcher } from 'undici'
 import { DeadlineExceeded, UpstreamBroke } from '../kernel/abort.ts'
 import type { Clock, Timer } from '../kernel/clock.ts'
-import type { AddressRules } from './address.ts'
 import { BodyFeed } from './body-feed.ts'
 import { describeFailure, failureCode } from './describe-failure.ts'
 import type { Egress, EgressRequest, EgressResponse } from './egress.ts'
 import { createFetch } from './fetch.ts'
-import { createGuardedConnector, type Resolve } from './guard.ts'
+import { createGuardedConnector, type GuardOptions } from './guard.ts'
+import { createProxyConnector } from './proxy-connector.ts'
+import type { Proxies } from './proxy-environment.ts'
 
-export interface EgressOptions extends AddressRules {
+export interface EgressOptions extends GuardOptions {
   readonly clock: Clock
-  /** Only specs replace the system's resolver. */
-  readonly resolve?: Resolve
+  /** Forward proxies; without them every origin is reached directly. */
+  readonly proxies?: Proxies | null
+  /** Who resolves names of origins behind a proxy; here, unless said otherwise. */
+  readonly resolvedBy?: 'here' | 'proxy'
 }
 
 export function createEgress(options: EgressOptions): Egress {
   const { clock } = options
-  const direct = createAgent(options)
-  // How an origin is reached is decided here and nowhere else; a forward proxy is one more
-  // dispatcher to choose from.
-  const dispatcherFor = (_url: URL): Dispatcher => direct
-
+  const agent = createAgent(options)
   const request = (wanted: EgressRequest): Promise<EgressResponse> => {
     const { url, signal } = wanted
     if (url.protocol !== 'https:' && url.protocol !== 'http:') {
@@ -34,7 +33,7 @@ export function createEgress(options: EgressOptions): Egress {
     if (signal?.aborted) return Promise.reject(asError(signal.reason))
     return new Promise((resolve, reject) => {
       const handler = createHandler(wanted, clock, resolve, reject)
-      dispatcherFor(url).dispatch(
+      agent.dispatch(
         {
           origin: url.origin,
           path: wanted.target ?? url.pathname + url.search,
@@ -52,13 +51,17 @@ export function createEgress(options: EgressOptions): Egress {
   return {
     request,
     fetch: createFetch(request, clock),
-    close: () => direct.destroy(),
+    close: () => agent.destroy(),
   }
 }
 
 function createAgent(options: EgressOptions): Agent {
+  const { proxies, resolvedBy = 'here' } = options
   return new Agent({
-    connect: createGuardedConnector(options, options.resolve),
+    // How an origin is reached is decided here and nowhere else.
+    connect: proxies
+      ? createProxyConnector({ ...options, proxies, resolvedBy })
+      : createGuardedConnector(options),
     allowH2: false,
     // A connection per request under way and no more of a limit than the admission bound in
     // front: a cap here would be a second queue that nobody sees.

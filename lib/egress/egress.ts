@@ -1,6 +1,7 @@
 /**
  * The contract of everything that leaves the gateway for an operator-configured address.
- * `dispatcher.ts` implements it on undici with the guard, pinning, proxies and private CAs.
+ * `dispatcher.ts` implements it on undici with the guard, pinning, proxies and private CAs;
+ * `purpose.ts` makes one for each way of leaving.
  */
 export interface EgressRequest {
   readonly method: string

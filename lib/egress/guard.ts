@@ -34,17 +34,19 @@ const connectTimeoutMs = 10_000
  */
 const addressAttemptMs = 500
 
-/** The connector of the dispatcher. */
-export function createGuardedConnector(
-  rules: AddressRules,
-  resolve: Resolve = systemLookup,
-): buildConnector.connector {
+export interface GuardOptions extends AddressRules {
+  /** Only specs replace the system's resolver. */
+  readonly resolve?: Resolve | undefined
+  /** PEM certificates trusted in place of the system's. */
+  readonly ca?: string | undefined
+}
+
+/** The connector of the dispatcher for origins reached directly. */
+export function createGuardedConnector(options: GuardOptions): buildConnector.connector {
+  const rules = options
   const connect = buildConnector({
-    // One stream per connection: aborting is closing, backpressure is TCP's own, and one reset
-    // connection takes one answer with it. HTTP/2 would put a hundred streams on one connection.
-    allowH2: false,
-    timeout: connectTimeoutMs,
-    lookup: guardedLookup(rules, resolve),
+    ...createTlsOptions(options.ca),
+    lookup: guardedLookup(rules, options.resolve),
     autoSelectFamily: true,
     autoSelectFamilyAttemptTimeout: addressAttemptMs,
   })
@@ -56,8 +58,22 @@ export function createGuardedConnector(
   }
 }
 
+/** What every connection to an origin has in common, through a proxy or not. */
+export function createTlsOptions(ca: string | undefined): buildConnector.BuildOptions {
+  return {
+    // One stream per connection: aborting is closing, backpressure is TCP's own, and one reset
+    // connection takes one answer with it. HTTP/2 would put a hundred streams on one connection.
+    allowH2: false,
+    timeout: connectTimeoutMs,
+    ...(ca === undefined ? {} : { ca }),
+  }
+}
+
 /** A `lookup` for `net.connect`: forbidden addresses are dropped, and with none left it fails. */
-export function guardedLookup(rules: AddressRules, resolve: Resolve): LookupFunction {
+export function guardedLookup(
+  rules: AddressRules,
+  resolve: Resolve = systemLookup,
+): LookupFunction {
   return (hostname, options, done) => {
     resolve(hostname, { ...options, all: true }, (error, addresses) => {
       if (error !== null) {
@@ -79,7 +95,8 @@ export function guardedLookup(rules: AddressRules, resolve: Resolve): LookupFunc
   }
 }
 
-function refused(hostname: string, reason: string): AddressRefused {
+/** For callers that connect by themselves; `hostname` may be an address. */
+export function refused(hostname: string, reason: string): AddressRefused {
   return new AddressRefused(`the egress guard refuses ${hostname}: it is ${reason}`)
 }
 

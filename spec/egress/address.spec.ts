@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { refuseAddress, refuseHost } from '../../lib/egress/address.ts'
+import { refuseAddress, refuseHost, refuseUnresolved } from '../../lib/egress/address.ts'
 
 const strict = { allowLoopback: false }
 const loopbackAllowed = { allowLoopback: true }
@@ -100,5 +100,34 @@ test('address: names of metadata services are refused, whatever they resolve to'
   }
   for (const name of ['metadata.example.com', 'my-metadata', 'localhost', 'api.anthropic.com']) {
     assert.equal(refuseHost(hostOf(name), strict), null, name)
+  }
+})
+
+test('address: of a host that somebody else resolves, names of the machine itself are refused', () => {
+  for (const host of [
+    'localhost',
+    'a.LOCALHOST.',
+    'localhost.localdomain',
+    'localhost6',
+    'ip6-loopback',
+  ]) {
+    assert.equal(refuseUnresolved(host, { allowLoopback: false }), 'a loopback name', host)
+    assert.equal(refuseUnresolved(host, { allowLoopback: true }), null, host)
+  }
+  for (const host of [
+    'mylocalhost',
+    'localhost.example.com',
+    'api.example.com',
+    '10.0.0.7',
+    '[fd00::1]',
+  ]) {
+    assert.equal(refuseUnresolved(host, { allowLoopback: false }), null, host)
+  }
+  for (const allowLoopback of [true, false]) {
+    assert.equal(
+      refuseUnresolved('metadata.google.internal.', { allowLoopback }),
+      'a metadata host',
+    )
+    assert.equal(refuseUnresolved('[fd00:ec2::254]', { allowLoopback }), 'a metadata address')
   }
 })

@@ -16,8 +16,12 @@ import { build } from 'esbuild'
 
 const root = dirname(fileURLToPath(import.meta.url))
 
-/** What is in it today plus a tenth. Raise it knowingly, with the vendor table beside the diff. */
-const bundleMaxBytes = 3_000_000
+/**
+ * What is in it today plus a tenth. Raise it knowingly, with the vendor table beside the diff.
+ * Half of it are the credential libraries of Azure, Google and AWS, which run only where they are
+ * configured: compiled on demand, they add nothing to the start.
+ */
+const bundleMaxBytes = 6_000_000
 
 /**
  * From spawn to the end of `--version`, the fastest of several starts, so that a busy machine does

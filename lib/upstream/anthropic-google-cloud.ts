@@ -18,11 +18,11 @@ import type { ProviderDeps, Upstream } from './upstream.ts'
 
 type Config = ProviderConfig<'anthropicGoogleCloud'>
 
-/** `source` gives the access tokens of `auth: {}`; a spec may bring its own. */
+/** `source` gives the access tokens of `auth: {}` instead of Google's credentials, for specs. */
 export function createAnthropicGoogleCloud(
   deps: ProviderDeps,
   config: Config,
-  source: TokenSource<Token> = createDefaultGoogleTokens(),
+  source?: TokenSource<Token>,
 ): Upstream {
   const { name, workspace_id } = config
   const base = config.base_url === undefined ? null : new URL(config.base_url)
@@ -55,10 +55,13 @@ export function createAnthropicGoogleCloud(
 function tokensOf(
   deps: ProviderDeps,
   { name, auth }: Config,
-  source: TokenSource<Token>,
+  source: TokenSource<Token> | undefined,
 ): TokenCache<Token> {
   const { access_token, service_account_json: path } = auth
   if (access_token !== undefined) return fixedToken(access_token)
-  const own = path === undefined ? source : createServiceAccountTokens(deps, path)
+  const own =
+    path === undefined
+      ? (source ?? createDefaultGoogleTokens())
+      : createServiceAccountTokens(deps, path)
   return createTokenCache(deps, `access token of ${name}`, own)
 }

@@ -50,11 +50,17 @@ export function createServiceAccountTokens(
   }
 }
 
-/** The library is loaded with the first token: a gateway without Google never pays for it. */
+/**
+ * The library is loaded now, in the background: a gateway without Google never pays for it, and
+ * one with it not while streams are waiting.
+ */
 export function createDefaultGoogleTokens(): TokenSource<Token> {
+  const loading = import('google-auth-library')
+  // Whoever asks for a token is told.
+  loading.catch(() => {})
   let auth: GoogleAuth | null = null
   return async () => {
-    const library = await import('google-auth-library')
+    const library = await loading
     auth ??= new library.GoogleAuth({
       scopes: scope,
       clientOptions: { eagerRefreshThresholdMillis: alwaysMs },

@@ -3,11 +3,11 @@
  * `cloud.ts`. The model is in the address, not in the body; betas stay in their header.
  */
 import { createCloud, createCloudHeaders } from './cloud.ts'
-import { editCloudBody, headerBetas, tagsBeta } from './cloud-body.ts'
+import { betasWithoutTags, editCloudBody } from './cloud-body.ts'
 import type { ProviderConfig } from './config.ts'
 import { createDefaultGoogleTokens, createServiceAccountTokens } from './google-credentials.ts'
 import { createTokenCache, type Token, type TokenSource } from './token-cache.ts'
-import type { Ask, ProviderDeps, Upstream } from './upstream.ts'
+import type { ProviderDeps, Upstream } from './upstream.ts'
 
 type Config = ProviderConfig<'vertex'>
 
@@ -34,7 +34,7 @@ export function createVertex(
     async prepare(ask, model) {
       const token = await tokens.get(ask.signal)
       const headers = headersFor(ask)
-      headers.push('authorization', `Bearer ${token.value}`, ...betaHeader(ask))
+      headers.push('authorization', `Bearer ${token.value}`, ...betasWithoutTags(ask.headers))
       const counts = ask.operation === 'count_tokens'
       const method = ask.streams && !counts ? 'streamRawPredict' : 'rawPredict'
       return {
@@ -64,15 +64,6 @@ export function vertexEndpoint(region: string): string {
 function sourceOf(deps: ProviderDeps, { auth }: Config): TokenSource<Token> {
   const path = auth.service_account_json
   return path === undefined ? createDefaultGoogleTokens() : createServiceAccountTokens(deps, path)
-}
-
-/** As the client sent them, but for the one whose body key is dropped. */
-function betaHeader({ headers }: Ask): readonly string[] {
-  const sent = headers['anthropic-beta']
-  if (typeof sent !== 'string' || sent === '') return []
-  if (!sent.includes(tagsBeta)) return ['anthropic-beta', sent]
-  const betas = headerBetas(headers).filter((beta) => beta !== tagsBeta)
-  return betas.length === 0 ? [] : ['anthropic-beta', betas.join(',')]
 }
 
 /** One segment of a path; `@` and `:` are written as they are, as Google writes them. */

@@ -9,7 +9,6 @@ import type { Clock } from './kernel/clock.ts'
 import type { Log } from './kernel/log.ts'
 import type { Store } from './store/store.ts'
 import { hasRecordedSpend } from './upstream/load-test.ts'
-import type { Upstreams } from './upstream/registry.ts'
 
 /** Serving with a key whose restriction does not exist would silently lift it. */
 export function refuseUnsupported(config: Config, log: Log): void {
@@ -18,14 +17,6 @@ export function refuseUnsupported(config: Config, log: Log): void {
   if (ineffective.length > 0) {
     log.warn(`set but without effect in this version: ${ineffective.join(', ')}`)
   }
-}
-
-/** Upstreams without code behind them are skipped; with no other there is nobody to ask. */
-export function refuseUnserved({ served, unserved }: Upstreams, log: Log): void {
-  if (unserved.length === 0) return
-  const list = unserved.map(({ name, what }) => `${name} (${what})`).join(', ')
-  if (served.length === 0) throw new Error(`no upstream can be served by this version: ${list}`)
-  log.warn(`upstreams that this version cannot serve are skipped: ${list}`)
 }
 
 /** Canned replies are metered like real ones and must not be mixed with what people spent. */

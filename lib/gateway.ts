@@ -4,12 +4,7 @@
  * database, database before listener, so that a mistake never leaves half a deployment behind.
  */
 import { readFileSync } from 'node:fs'
-import {
-  refuseMixedLoadTest,
-  refuseUnserved,
-  refuseUnsupported,
-  warnOfMetadata,
-} from './boot-checks.ts'
+import { refuseMixedLoadTest, refuseUnsupported, warnOfMetadata } from './boot-checks.ts'
 import { describeBoot } from './boot-lines.ts'
 import type { Config, LoadedConfig } from './config.ts'
 import type { EnvironmentSettings } from './config/environment.ts'
@@ -28,7 +23,8 @@ import type { Clock } from './kernel/clock.ts'
 import type { Audit, Log } from './kernel/log.ts'
 import { createRoutes } from './routes.ts'
 import { createTelemetryRelay, type TelemetryRelay } from './telemetry/relay.ts'
-import { createUpstreams, type Upstreams } from './upstream/registry.ts'
+import { createUpstreams } from './upstream/registry.ts'
+import type { Upstream } from './upstream/upstream.ts'
 import { type Database, openDatabase } from './store/database.ts'
 
 export interface GatewayParts {
@@ -67,13 +63,12 @@ export async function createGateway(parts: GatewayParts): Promise<Gateway> {
   await identity.start()
   await refuseMixedLoadTest(config, database.store)
   const upstreams = createUpstreams({ egress, clock, log }, config)
-  refuseUnserved(upstreams, log)
   const telemetry = createTelemetryRelay({ egress, clock, log }, config.telemetry)
   const made = { identity, upstreams, database, telemetry }
   const server = createListener(config, made, parts)
   const close = async (): Promise<void> => {
     identity.close()
-    await Promise.all(upstreams.served.map((upstream) => upstream.close()))
+    await Promise.all(upstreams.map((upstream) => upstream.close()))
     await Promise.all([egress.close(), database.close()])
   }
 
@@ -115,7 +110,7 @@ function readCertificate(files: { readonly cert: string; readonly key: string })
 
 interface MadeParts {
   readonly identity: Identity
-  readonly upstreams: Upstreams
+  readonly upstreams: readonly Upstream[]
   readonly database: Database
   readonly telemetry: TelemetryRelay
 }

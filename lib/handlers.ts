@@ -26,11 +26,11 @@ import { createMeters } from './spend/meter.ts'
 import type { TelemetryRelay } from './telemetry/relay.ts'
 import { createAdmission, defaultBytesMax, defaultOpenMax } from './upstream/admission.ts'
 import { createFailover } from './upstream/failover.ts'
-import type { Upstreams } from './upstream/registry.ts'
+import type { Upstream } from './upstream/upstream.ts'
 
 export interface HandlerParts {
   readonly identity: Identity
-  readonly upstreams: Upstreams
+  readonly upstreams: readonly Upstream[]
   readonly telemetry: TelemetryRelay
   readonly readiness: Readiness
   readonly settings: EnvironmentSettings
@@ -99,7 +99,7 @@ function routing(
       log,
     ),
     failover: createFailover({ clock, log, configured: config.upstreams.length }),
-    upstreams: new Map(upstreams.served.map((upstream) => [upstream.name, upstream])),
+    upstreams: new Map(upstreams.map((upstream) => [upstream.name, upstream])),
     openMeter: createMeters(log),
     loadTest: config.load_test_mode?.enabled === true,
     clock,

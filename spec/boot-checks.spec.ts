@@ -1,41 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { refuseUnserved, refuseUnsupported } from '../lib/boot-checks.ts'
+import { refuseUnsupported } from '../lib/boot-checks.ts'
 import { loadConfig } from '../lib/config.ts'
 import { createLog } from '../lib/kernel/log.ts'
-import type { Upstreams } from '../lib/upstream/registry.ts'
 import { createFakeClock } from './support/fake-clock.ts'
 
 function createLines() {
   const lines: string[] = []
   return { lines, ...createLog('info', (line) => lines.push(line), createFakeClock()) }
 }
-
-function upstreams(served: number, ...unserved: string[]): Upstreams {
-  const one = {
-    name: 'first',
-    provider: 'anthropic',
-    send: () => Promise.resolve({ kind: 'client-gone' as const }),
-    close: () => Promise.resolve(),
-  }
-  return {
-    served: Array.from({ length: served }, () => one),
-    unserved: unserved.map((name) => ({ name, what: 'provider x' })),
-  }
-}
-
-test('boot checks: upstreams without code are named and skipped while another one serves', () => {
-  const { lines, log } = createLines()
-  refuseUnserved(upstreams(1, 'b1', 'v1'), log)
-  assert.match(lines.join(''), / warn .*skipped: b1 \(provider x\), v1 \(provider x\)/)
-  refuseUnserved(upstreams(1), log)
-  assert.equal(lines.length, 1)
-})
-
-test('boot checks: no served upstream at all ends the boot', () => {
-  const { log } = createLines()
-  assert.throws(() => refuseUnserved(upstreams(0, 'b1'), log), /no upstream .*b1 \(provider x\)/)
-})
 
 test('boot checks: a plain configuration sets nothing that this version lacks', () => {
   const { lines, log } = createLines()

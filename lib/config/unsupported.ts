@@ -37,8 +37,6 @@ export function findUnsupported(
   return { refusals, ineffective }
 }
 
-const awsProviders: ReadonlySet<string> = new Set(['bedrock', 'mantle', 'anthropicAws'])
-
 export const unsupportedRows: readonly UnsupportedRow[] = [
   {
     feature: 'Spend limits: `admin`, `enforcement`',
@@ -57,24 +55,6 @@ export const unsupportedRows: readonly UnsupportedRow[] = [
   {
     feature: 'Forward proxy to the provider: `oidc.use_proxy`',
     keys: ({ oidc }) => when(oidc.use_proxy === true, 'oidc.use_proxy'),
-  },
-  {
-    feature: 'Guardrails: `upstreams[].guardrail`',
-    keys: ({ upstreams }) =>
-      upstreams.flatMap((upstream, index) =>
-        when(
-          upstream.provider === 'bedrock' && upstream.guardrail !== undefined,
-          `upstreams.${index}.guardrail`,
-        ),
-      ),
-    restricts: 'without it requests would pass unguarded',
-  },
-  {
-    feature: 'Providers behind AWS',
-    keys: ({ upstreams }) =>
-      upstreams.flatMap(({ provider }, index) =>
-        when(awsProviders.has(provider), `upstreams.${index}.provider (${provider})`),
-      ),
   },
   {
     feature: 'Policy webhook: `cri.policy.webhook`',

@@ -3,21 +3,26 @@
  * upstreams here; a new provider is its own file and one line of `create`.
  */
 import { createAnthropic } from './anthropic.ts'
+import { createAnthropicAws } from './anthropic-aws.ts'
 import { createAnthropicGoogleCloud } from './anthropic-google-cloud.ts'
+import { createBedrock } from './bedrock.ts'
 import type { LoadTestConfig, RoutingExtensions, UpstreamConfig } from './config.ts'
 import { createFoundry } from './foundry.ts'
 import { createDiscardingEgress, createLoadTestUpstream } from './load-test.ts'
-import type { ProviderDeps, Unserved, Upstream } from './upstream.ts'
+import { createMantle } from './mantle.ts'
+import type { ProviderDeps, Upstream } from './upstream.ts'
 import { createVertex } from './vertex.ts'
 
-function create(deps: ProviderDeps, config: UpstreamConfig): Upstream | Unserved {
+function create(deps: ProviderDeps, config: UpstreamConfig): Upstream {
   switch (config.provider) {
     case 'anthropic':
       return createAnthropic(deps, config)
     case 'bedrock':
+      return createBedrock(deps, config)
     case 'mantle':
+      return createMantle(deps, config)
     case 'anthropicAws':
-      return { unserved: `provider ${config.provider}` }
+      return createAnthropicAws(deps, config)
     case 'anthropicGoogleCloud':
       return createAnthropicGoogleCloud(deps, config)
     case 'vertex':
@@ -33,13 +38,6 @@ export interface UpstreamsConfig {
   /** While enabled nothing reaches a provider. */
   readonly load_test_mode?: LoadTestConfig | undefined
   readonly extensions?: Pick<RoutingExtensions, 'upstreams'> | undefined
-}
-
-export interface Upstreams {
-  /** In the configured order. */
-  readonly served: readonly Upstream[]
-  /** Entries that pass the check but have no code behind them yet. */
-  readonly unserved: readonly { readonly name: string; readonly what: string }[]
 }
 
 /** The default of `timeouts.upstream_ttfb_ms`: whoever leaves it alone has not set a deadline. */
@@ -61,23 +59,22 @@ function deadlinesOf(
 }
 
 /** What the composition root gives every provider. */
-export type UpstreamsParts = Pick<ProviderDeps, 'egress' | 'clock' | 'log'>
+export type UpstreamsParts = Pick<ProviderDeps, 'egress' | 'clock' | 'log' | 'stsUrl'>
 
-/** Makes the configured upstreams. Sends nothing and checks no credential. */
-export function createUpstreams(parts: UpstreamsParts, config: UpstreamsConfig): Upstreams {
+/** Makes the upstreams in their configured order. Sends nothing and checks no credential. */
+export function createUpstreams(
+  parts: UpstreamsParts,
+  config: UpstreamsConfig,
+): readonly Upstream[] {
   const { clock } = parts
   const canned = config.load_test_mode?.enabled === true ? config.load_test_mode : null
-  const served: Upstream[] = []
-  const unserved: { name: string; what: string }[] = []
-  for (const entry of config.upstreams) {
+  return config.upstreams.map((entry) => {
     const deps: ProviderDeps = {
       ...parts,
       egress: canned === null ? parts.egress : createDiscardingEgress(parts.egress.fetch),
       ...deadlinesOf(entry, config),
     }
     const made = create(deps, entry)
-    if ('unserved' in made) unserved.push({ name: entry.name, what: made.unserved })
-    else served.push(canned === null ? made : createLoadTestUpstream(made, clock, canned))
-  }
-  return { served, unserved }
+    return canned === null ? made : createLoadTestUpstream(made, clock, canned)
+  })
 }

@@ -75,8 +75,3 @@ export interface ProviderDeps {
   /** Address of STS instead of AWS's own for the region. */
   readonly stsUrl?: string | undefined
 }
-
-/** What a provider file answers to a configuration it has no code for: which part that is. */
-export interface Unserved {
-  readonly unserved: string
-}

@@ -71,6 +71,20 @@ test('unsupported: identity federation and the providers on Google Cloud and Azu
   assert.deepEqual(findUnsupported(config), { refusals: [], ineffective: [] })
 })
 
+test('unsupported: the providers behind AWS are served, with guardrails and roles', () => {
+  const guardrail = { id: 'g', version: '1' }
+  const assume_role = { role_arn: 'arn:aws:iam::1:role/r', session_name: 'email' }
+  const upstreams = [
+    { provider: 'bedrock', region: 'us-east-1', auth: {}, guardrail, assume_role },
+    { provider: 'anthropicAws', region: 'us-east-1', workspace_id: 'w', auth: { api_key: 'k' } },
+  ]
+  const mantle = { provider: 'mantle', region: 'us-east-1', models: ['claude-*'], auth: {} }
+  for (const list of [upstreams, [mantle]]) {
+    const config = loadWith({ upstreams: list }).config()
+    assert.deepEqual(findUnsupported(config), { refusals: [], ineffective: [] })
+  }
+})
+
 test('unsupported: every row has words for the documentation', () => {
   for (const { feature, restricts } of unsupportedRows) {
     assert.notEqual(feature, '')

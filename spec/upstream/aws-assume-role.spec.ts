@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { DeadlineExceeded } from '../../lib/kernel/abort.ts'
+import type { Egress } from '../../lib/egress/egress.ts'
 import type { Caller } from '../../lib/kernel/caller.ts'
 import {
   type AssumeRole,
@@ -127,15 +128,21 @@ test('role: without own keys STS is not asked', async () => {
 })
 
 test('role: STS has an address in each region', async () => {
-  await withCloud(
-    async ({ deps, sent }) => {
-      const own = createAwsIdentity(deps, 'u1', ownKeys)
-      const identity = createAssumedIdentity(deps, 'u1', 'us-gov-west-1', role, own)
-      await assert.rejects(identity(alice, signal), /offline/)
-      assert.deepEqual(sent(), ['https://sts.us-gov-west-1.amazonaws.com/'])
-    },
-    { offline: true },
-  )
+  await withCloud(async (cloud) => {
+    const sent: string[] = []
+    const egress: Egress = {
+      ...cloud.deps.egress,
+      fetch(input) {
+        sent.push(input instanceof Request ? input.url : String(input))
+        return Promise.reject(new Error('offline'))
+      },
+    }
+    const deps = { ...cloud.deps, egress }
+    const own = createAwsIdentity(deps, 'u1', ownKeys)
+    const identity = createAssumedIdentity(deps, 'u1', 'us-gov-west-1', role, own)
+    await assert.rejects(identity(alice, signal), /offline/)
+    assert.deepEqual(sent, ['https://sts.us-gov-west-1.amazonaws.com/'])
+  })
 })
 
 test('session name: one for all, or the claim as it is where STS takes its characters', () => {

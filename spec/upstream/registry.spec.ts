@@ -53,20 +53,9 @@ function create(egress: Egress, config: Partial<UpstreamsConfig>) {
   )
 }
 
-test('registry: upstreams keep their order, and what has no code yet is named', () => {
-  const { served, unserved } = create(createRecorder(), {
-    upstreams: [anthropic('first'), bedrock, anthropic('second')],
-  })
-  assert.deepEqual(
-    served.map(({ name, provider }) => `${name} ${provider}`),
-    ['first anthropic', 'second anthropic'],
-  )
-  assert.deepEqual(unserved, [{ name: 'aws', what: 'provider bedrock' }])
-})
-
 test('registry: the deadline of the head is the most particular one configured', async () => {
   const egress = createRecorder()
-  const { served } = create(egress, {
+  const served = create(egress, {
     upstreams: [
       anthropic('everyone'),
       anthropic('own', { timeouts: { upstream_ttfb_ms: 2_000 } }),
@@ -80,7 +69,7 @@ test('registry: the deadline of the head is the most particular one configured',
 
 test('registry: in load-test mode nothing reaches the egress', async () => {
   const egress = createRecorder()
-  const { served } = create(egress, {
+  const served = create(egress, {
     upstreams: [anthropic('u1')],
     load_test_mode: { enabled: true, reply_tokens: 3, reply_seconds: 0 },
   })
@@ -90,9 +79,20 @@ test('registry: in load-test mode nothing reaches the egress', async () => {
   assert.deepEqual(egress.deadlines, [])
 })
 
-test('registry: every provider that is built is served', async () => {
-  const { served, unserved } = create(createRecorder(), {
+test('registry: every provider is served, in the configured order', async () => {
+  const served = create(createRecorder(), {
     upstreams: [
+      anthropic('first'),
+      bedrock,
+      { ...common, provider: 'mantle', name: 'm', region: 'r', models: ['x'], auth: {} },
+      {
+        ...common,
+        provider: 'anthropicAws',
+        name: 'a',
+        region: 'r',
+        workspace_id: 'w',
+        auth: {},
+      },
       { ...common, provider: 'vertex', name: 'v', region: 'r', project_id: 'p', auth: {} },
       { ...common, provider: 'foundry', name: 'f', resource: 'res', auth: { api_key: 'k' } },
       {
@@ -107,9 +107,16 @@ test('registry: every provider that is built is served', async () => {
   })
   assert.deepEqual(
     served.map(({ name, provider }) => `${name} ${provider}`),
-    ['v vertex', 'f foundry', 'g anthropicGoogleCloud'],
+    [
+      'first anthropic',
+      'aws bedrock',
+      'm mantle',
+      'a anthropicAws',
+      'v vertex',
+      'f foundry',
+      'g anthropicGoogleCloud',
+    ],
   )
-  assert.deepEqual(unserved, [])
 })
 
 test('registry: in load-test mode credentials are real, and only they', async () => {
@@ -126,7 +133,7 @@ test('registry: in load-test mode credentials are real, and only they', async ()
     organization_id: 'o',
     identity_token_file: fileURLToPath(import.meta.url),
   }
-  const { served } = create(egress, {
+  const served = create(egress, {
     upstreams: [{ ...anthropic('u1'), auth, provider: 'anthropic', forward_user_identity: false }],
     load_test_mode: { enabled: true, reply_tokens: 3, reply_seconds: 0 },
   })
@@ -137,10 +144,27 @@ test('registry: in load-test mode credentials are real, and only they', async ()
 
 test('registry: load-test mode that is not enabled is off', async () => {
   const egress = createRecorder()
-  const { served } = create(egress, {
+  const served = create(egress, {
     upstreams: [anthropic('u1')],
     load_test_mode: { enabled: false, reply_tokens: 3, reply_seconds: 0 },
   })
   assert.equal((await served[0]?.send(createAsk(), 'm'))?.kind, 'failed')
   assert.equal(egress.deadlines.length, 1)
+})
+
+test('registry: a cloud has ten minutes for a whole answer, unless a deadline was set', async () => {
+  const egress = createRecorder()
+  const auth = { aws_bearer_token: 'b' }
+  const served = create(egress, {
+    upstreams: [
+      { ...bedrock, auth },
+      { ...bedrock, auth, name: 'own', timeouts: { upstream_ttfb_ms: 2_000 } },
+    ],
+  })
+  const streamed = createAsk({ body: '{"model":"m","stream":true}' })
+  for (const upstream of served) {
+    await upstream.send(createAsk(), 'm')
+    await upstream.send(streamed, 'm')
+  }
+  assert.deepEqual(egress.deadlines, [600_000, 120_000, 2_000, 2_000])
 })

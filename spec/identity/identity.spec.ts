@@ -72,3 +72,20 @@ test('identity: without public_url everything hangs on the Host header', async (
   const begun = await gateway.call('deviceAuthorization', { method: 'POST', headers })
   assert.equal(begun.json['verification_uri'], 'http://localhost:9310/device')
 })
+
+test('identity: a claim that names the person does so at sign-in and at every refresh', async () => {
+  const gateway = bench.gateway({ oidc: { user_id_claim: 'oid' } })
+  const subOf = (token: unknown): unknown => decodeJwt(String(token)).sub
+  bench.provider.rewriteClaims((claims) => ({ ...claims, oid: 'O-7' }))
+  const { access_token, refresh_token } = await gateway.signIn()
+  assert.equal(subOf(access_token), 'O-7')
+  const renewed = await gateway.refresh(String(refresh_token))
+  assert.equal(subOf(renewed.json['access_token']), 'O-7')
+  bench.provider.rewriteClaims(null)
+  const { deviceCode, userCode } = await gateway.begin()
+  await gateway.finish(await gateway.approve(userCode))
+  assert.equal((await gateway.poll(deviceCode)).text, '{"error":"access_denied"}')
+  const refused = await gateway.refresh(String(renewed.json['refresh_token']))
+  assert.equal(refused.text, '{"error":"invalid_grant"}')
+  assert.match(gateway.recorder.lastAudit('session.refresh') ?? '', /user_id_claim names oid/)
+})

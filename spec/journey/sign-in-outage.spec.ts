@@ -6,6 +6,7 @@ import { createDatabase, startServer } from '../support/database.ts'
 import { startGateway } from '../support/gateway.ts'
 import { createHeadlessBrowser } from '../support/headless-browser.ts'
 import { startIdentityProvider } from '../support/identity-provider.ts'
+import { sessionToken } from '../support/session-token.ts'
 
 const server = await startServer({ after })
 const database = await createDatabase({ after }, server.url)
@@ -71,11 +72,13 @@ for (const outage of outages) {
   test(`outage: while the database ${outage.name}, sign-in answers 503 with a wait`, async () => {
     const refresh_token = await refreshToken()
     const { deviceCode, userCode, back, browser } = await underWay()
+    const token = sessionToken(gateway.url, { jti: outage.name })
     await outage.begin()
     try {
       for (const reply of await Promise.all([
         post('/oauth/device_authorization', {}),
         poll(deviceCode),
+        post('/oauth/revoke', { token }),
       ])) {
         assert.equal(reply.status, 503)
         assert.equal(reply.body, '{"error":"temporarily_unavailable"}')
@@ -87,6 +90,8 @@ for (const outage of outages) {
         assert.equal(page.headers['retry-after'], '5')
         assert.match(page.body, /not available right now/)
       }
+      const { status } = await send(`${gateway.url}/v1/models`, { token })
+      assert.equal(status, 200, 'what was not ended goes on')
       const page = await timed(() => send(`${gateway.url}/device?user_code=${userCode}`))
       assert.equal(page.status, 200, 'the page itself needs no database')
       const held = await browser.fetch(back)
@@ -104,5 +109,7 @@ for (const outage of outages) {
       text = await (await browser.fetch(back)).text()
     }
     assert.equal((await poll(deviceCode)).status, 200)
+    assert.equal((await post('/oauth/revoke', { token })).status, 200)
+    assert.equal((await send(`${gateway.url}/v1/models`, { token })).status, 401)
   })
 }

@@ -70,7 +70,10 @@ function pairs(flat: readonly string[]): [string, string][] {
   return list
 }
 
-async function readBounded(body: ReadableStream<Uint8Array>): Promise<Uint8Array<ArrayBuffer>> {
+/** All bytes of a small document, at most 1 MiB. Rejects with its failure, or when there are more. */
+export async function readBounded(
+  body: ReadableStream<Uint8Array>,
+): Promise<Uint8Array<ArrayBuffer>> {
   const parts: Uint8Array[] = []
   let bytes = 0
   for await (const part of body) {

@@ -127,6 +127,13 @@ const table = {
     type: 'invalid_request_error',
     message: "model is not in the operator's model allowlist",
   },
+  'policy/blocked': {
+    status: 400,
+    form: 'anthropic',
+    type: 'policy_blocked',
+    message: "blocked by your organization's policy",
+    final: true,
+  },
   'inference/all-failed': {
     status: 502,
     form: 'anthropic',

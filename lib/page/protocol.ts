@@ -57,7 +57,12 @@ perhaps a new refresh token: store the one you got last. 401 \`invalid_grant\` m
 to sign in again. 503 \`temporarily_unavailable\` means the identity provider could not be asked:
 keep the token and try later. Refresh when less than five minutes are left.
 
-Errors of both endpoints are JSON objects with \`error\`, sometimes with \`error_description\`.
+\`POST /oauth/revoke\` (RFC 7009) as a form with \`token\` signs out: first the session, then in a
+second request the refresh token. 200 means that it is over, on every replica within a second, or
+that it never was; 503 \`temporarily_unavailable\` means that nothing was ended. The endpoint is
+there when the discovery document names it.
+
+Errors of these endpoints are JSON objects with \`error\`, sometimes with \`error_description\`.
 
 ## Authentication
 

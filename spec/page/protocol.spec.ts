@@ -22,6 +22,7 @@ test('protocol page: every endpoint of a client is on it', () => {
     '/.well-known/oauth-authorization-server',
     '/oauth/device_authorization',
     '/oauth/token',
+    '/oauth/revoke',
     '/v1/messages',
     '/v1/messages/count_tokens',
     '/v1/models',

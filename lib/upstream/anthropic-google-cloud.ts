@@ -27,9 +27,6 @@ export function createAnthropicGoogleCloud(
   const { name, workspace_id } = config
   const base = config.base_url === undefined ? null : new URL(config.base_url)
   const tokens = tokensOf(deps, config, source)
-  if (base === null) {
-    deps.log.warn(`upstream ${name} has no base_url, and this provider no known address: it fails`)
-  }
   const headersFor = createCloudHeaders(config.headers)
 
   return createCloud(deps, {

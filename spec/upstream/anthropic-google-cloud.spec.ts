@@ -70,10 +70,9 @@ test('anthropicGoogleCloud: a key file is read with the first request', async ()
   })
 })
 
-test('anthropicGoogleCloud: without an address it says so, and every request fails over', async () => {
-  await withCloud(async ({ deps, recorder }) => {
+test('anthropicGoogleCloud: without an address every request fails over', async () => {
+  await withCloud(async ({ deps }) => {
     const upstream = createAnthropicGoogleCloud(deps, config)
-    assert.match(recorder.lines.join(), /^warn upstream u1 has no base_url/)
     const result = await upstream.send(createAsk(), 'm')
     assert.deepEqual(result, { kind: 'failed', reason: 'no base_url is configured' })
   })

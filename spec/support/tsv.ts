@@ -1,0 +1,14 @@
+/** Reads tables of recorded facts: one record per line, keyed by the first line's names. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+/** Rows of `spec/fixtures/<path>`; a cell that is not there is empty. */
+export function readTable(path: string): readonly Readonly<Record<string, string>>[] {
+  const text = readFileSync(join(import.meta.dirname, '../fixtures', path), 'utf8')
+  const [head = '', ...lines] = text.split('\n').filter((line) => line !== '')
+  const names = head.split('\t')
+  return lines.map((line) => {
+    const cells = line.split('\t')
+    return Object.fromEntries(names.map((name, index) => [name, cells[index] ?? '']))
+  })
+}

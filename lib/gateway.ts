@@ -9,6 +9,7 @@ import { describeBoot } from './boot-lines.ts'
 import type { Config, LoadedConfig } from './config.ts'
 import type { EnvironmentSettings } from './config/environment.ts'
 import { createEgress } from './egress/dispatcher.ts'
+import type { Egress } from './egress/egress.ts'
 import { createHandlers } from './handlers.ts'
 import { createAccessControl, createPublicClientNotice } from './http/access-control.ts'
 import { createClientAddressReader } from './http/client-address.ts'
@@ -64,7 +65,7 @@ export async function createGateway(parts: GatewayParts): Promise<Gateway> {
   await refuseMixedLoadTest(config, database.store)
   const upstreams = createUpstreams({ egress, clock, log }, config)
   const telemetry = createTelemetryRelay({ egress, clock, log }, config.telemetry)
-  const made = { identity, upstreams, database, telemetry }
+  const made = { egress, identity, upstreams, database, telemetry }
   const server = createListener(config, made, parts)
   const close = async (): Promise<void> => {
     identity.close()
@@ -109,6 +110,7 @@ function readCertificate(files: { readonly cert: string; readonly key: string })
 }
 
 interface MadeParts {
+  readonly egress: Egress
   readonly identity: Identity
   readonly upstreams: readonly Upstream[]
   readonly database: Database

@@ -7,6 +7,7 @@ import { type Catalogue, createCatalogue } from './catalogue/resolve.ts'
 import type { Config } from './config.ts'
 import type { EnvironmentSettings } from './config/environment.ts'
 import { createReadyz, type Readiness } from './http/health.ts'
+import type { Egress } from './egress/egress.ts'
 import type { Identity } from './identity/identity.ts'
 import { createInference, type InferenceParts } from './inference.ts'
 import type { Clock } from './kernel/clock.ts'
@@ -21,14 +22,19 @@ import { createModelAccess } from './policy/model-access.ts'
 import { modelPricing } from './policy/model-pricing.ts'
 import type { JsonObject } from './policy/policy.ts'
 import { telemetryEnv } from './policy/telemetry-env.ts'
+import { createPolicyWebhook, type PolicyWebhook } from './policy/webhook.ts'
 import type { RouteHandlers } from './routes.ts'
 import { createMeters } from './spend/meter.ts'
+import { createPrice } from './spend/price.ts'
+import { createRateBook } from './spend/rate-book.ts'
 import type { TelemetryRelay } from './telemetry/relay.ts'
 import { createAdmission, defaultBytesMax, defaultOpenMax } from './upstream/admission.ts'
 import { createFailover } from './upstream/failover.ts'
 import type { Upstream } from './upstream/upstream.ts'
 
 export interface HandlerParts {
+  /** For addresses that the operator names. */
+  readonly egress: Egress
   readonly identity: Identity
   readonly upstreams: readonly Upstream[]
   readonly telemetry: TelemetryRelay
@@ -43,7 +49,12 @@ export function createHandlers(config: Config, parts: HandlerParts): RouteHandle
   const { identity, readiness } = parts
   const catalogue = createCatalogue(config.upstreams, config, config.extensions.models)
   const access = createModelAccess(config.managed?.policies ?? [], catalogue)
-  const inference = createInference({ access, catalogue, ...routing(config, parts) })
+  const inference = createInference({
+    access,
+    catalogue,
+    webhook: webhookOf(config, parts),
+    ...routing(config, parts),
+  })
   const policies = config.managed?.policies
   const env = telemetryEnv(config.telemetry, config.listen.public_url)
   const pushed = { catalogue, access, log: parts.log, audit: parts.audit }
@@ -83,10 +94,15 @@ function pushedPricing(config: Config, catalogue: Catalogue): JsonObject | null 
   })
 }
 
+function webhookOf({ cri }: Config, parts: HandlerParts): PolicyWebhook | null {
+  const webhook = cri?.enabled === true ? cri.policy.webhook : undefined
+  return webhook === undefined ? null : createPolicyWebhook(parts, webhook)
+}
+
 function routing(
   config: Config,
   { upstreams, settings, clock, log, audit }: HandlerParts,
-): Omit<InferenceParts, 'access' | 'catalogue'> {
+): Omit<InferenceParts, 'access' | 'catalogue' | 'webhook'> {
   const openMax = settings.openRequestsMax
   return {
     admission: createAdmission(
@@ -101,6 +117,7 @@ function routing(
     failover: createFailover({ clock, log, configured: config.upstreams.length }),
     upstreams: new Map(upstreams.map((upstream) => [upstream.name, upstream])),
     openMeter: createMeters(log),
+    price: createPrice(createRateBook(rateBookConfig(config)), log),
     loadTest: config.load_test_mode?.enabled === true,
     clock,
     log,

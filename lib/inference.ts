@@ -17,8 +17,11 @@ import type { Clock } from './kernel/clock.ts'
 import { errorTable, fail, GatewayError } from './kernel/errors.ts'
 import type { Audit, Log } from './kernel/log.ts'
 import type { ModelAccess } from './policy/model-access.ts'
+import type { PolicyWebhook } from './policy/webhook.ts'
 import type { Catalogue } from './catalogue/resolve.ts'
+import { toCents } from './spend/amount.ts'
 import type { Meter, OpenMeter } from './spend/meter.ts'
+import type { Price } from './spend/price.ts'
 import { type JsonBody, scanJsonBody } from './stream/json-body.ts'
 import type { Outcome, Tap } from './stream/tap.ts'
 import type { Admission, Place } from './upstream/admission.ts'
@@ -29,10 +32,13 @@ import type { Answer, Ask, Operation, Upstream } from './upstream/upstream.ts'
 export interface InferenceParts {
   readonly access: ModelAccess
   readonly catalogue: Catalogue
+  /** Null without `cri.policy.webhook`. */
+  readonly webhook: PolicyWebhook | null
   readonly admission: Admission
   readonly failover: Failover
   readonly upstreams: ReadonlyMap<string, Upstream>
   readonly openMeter: OpenMeter
+  readonly price: Price
   /** `load_test_mode.enabled`. */
   readonly loadTest: boolean
   readonly clock: Clock
@@ -57,11 +63,13 @@ export function createInference(parts: InferenceParts): (operation: Operation) =
       checkModel(model, caller, parts)
       const routes = resolve(model, caller, exchange, parts)
       const ask = { ...describe(operation, exchange, body), model, caller }
+      await parts.webhook?.admit({ ...ask, path: exchange.path })
       const result = await parts.failover.first(routes, ask, exchange.path)
       place.releaseBytes()
       if (result.kind === 'client-gone') throw new ClientGone()
       if (result.kind === 'exhausted') refuseExhausted(result.attempts)
-      return reply(result.answer, ask, entry, parts, place)
+      const { answer } = result
+      return reply(answer, sentTo(answer, routes), ask, entry, parts, place)
     } catch (error) {
       place.leave()
       entry.end(statusOf(error), error instanceof ClientGone ? 'client_abort' : 'refused')
@@ -148,6 +156,11 @@ function describe(operation: Operation, exchange: Exchange, body: JsonBody) {
   } satisfies Omit<Ask, 'model' | 'caller'>
 }
 
+/** The answering upstream's own spelling of the model. */
+function sentTo({ upstream }: Answer, routes: readonly Route[]): string {
+  return routes.find((route) => route.upstream.name === upstream)?.model ?? ''
+}
+
 function refuseExhausted(attempts: number): never {
   return fail('inference/all-failed', { message: `all upstreams failed (${attempts} attempted)` })
 }
@@ -155,6 +168,7 @@ function refuseExhausted(attempts: number): never {
 /** From here on the head is out: what goes wrong is told inside the body and in the audit. */
 function reply(
   answer: Answer,
+  sent: string,
   ask: Ask,
   entry: InferenceEntry,
   parts: InferenceParts,
@@ -165,11 +179,15 @@ function reply(
   entry.upstreamCloudRequestId = answer.upstreamCloudRequestId
   const isSuccess = answer.status >= 200 && answer.status < 300
   const isMetered = isSuccess && ask.operation === 'messages'
-  const meter = isMetered ? parts.openMeter({ ...ask, contentType: contentTypeOf(answer) }) : null
+  const metered = { streams: ask.streams, model: sent, contentType: contentTypeOf(answer) }
+  const meter = isMetered ? parts.openMeter(metered) : null
   const finish = (ended: Outcome): Finish => {
     const usage = meter?.usage()
     const isIncomplete = ended === 'complete' && usage?.complete === false
-    return { outcome: isIncomplete ? 'upstream_incomplete' : outcomeOf(ended), usage }
+    const outcome = isIncomplete ? 'upstream_incomplete' : outcomeOf(ended)
+    if (usage === undefined) return { outcome, usage }
+    const amount = parts.price(usage, { upstream: answer.upstream, sent, asked: ask.model })
+    return { outcome, usage: { ...usage, cents: toCents(amount) } }
   }
   const leaving: Tap = { name: 'admission', settle: () => place.leave() }
   const audit = entry.tap(answer.status, finish)

@@ -57,12 +57,6 @@ export const unsupportedRows: readonly UnsupportedRow[] = [
     keys: ({ oidc }) => when(oidc.use_proxy === true, 'oidc.use_proxy'),
   },
   {
-    feature: 'Policy webhook: `cri.policy.webhook`',
-    keys: ({ cri }) =>
-      when(cri?.enabled === true && cri.policy.webhook !== undefined, 'cri.policy.webhook'),
-    restricts: 'without it requests would not be judged',
-  },
-  {
     feature: 'Reservations: `extensions.spend.reserve`',
     keys: ({ extensions: { spend } }) => when(spend.reserve, 'extensions.spend.reserve'),
     restricts: 'without it limits could be overrun',

@@ -57,7 +57,10 @@ const managed = block<NonNullable<PolicyConfig['managed']>>({
 
 const webhook = block<NonNullable<CriConfig['policy']['webhook']>>({
   url: required(text(), 'Service that is asked about every request.'),
-  timeout_ms: optional(wholeNumber(1), 'Longest wait for its verdict, in milliseconds.'),
+  timeout_ms: optional(
+    wholeNumber(1),
+    'Longest wait for its verdict, in milliseconds; left out: 2000.',
+  ),
   fail_closed: defaulted(flag, 'Refuse requests when it gives no verdict.', true),
 })
 

@@ -47,7 +47,12 @@ test('unsupported: what is built can be used without a word', () => {
     login_notice: 'hello',
     load_test_mode: { enabled: true },
     telemetry: { forward_to: [{ url: 'https://otel.example.com' }] },
-    cri: { enabled: false, policy: { webhook: { url: 'https://policy.example.com' } } },
+    cri: {
+      enabled: true,
+      audience: ['a'],
+      org_allowlist: ['01234567-89ab-cdef-0123-456789abcdef'],
+      policy: { webhook: { url: 'https://policy.example.com' } },
+    },
   }).config()
   assert.deepEqual(findUnsupported(config), { refusals: [], ineffective: [] })
 })

@@ -3,7 +3,7 @@
  * specs. Certified code does the protocol; this file gives it people and a page to choose one.
  * It checks no password: it must never listen on anything but loopback.
  */
-import { generateKeyPairSync, randomBytes } from 'node:crypto'
+import { generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { interactionPolicy, Provider, type Account, type Context } from 'oidc-provider'
 import { createMemory } from './identity-provider-memory.ts'
@@ -33,6 +33,8 @@ export interface ProviderOptions {
   readonly redirect_uris?: readonly string[]
   /** Public keys, as JWKs: the client proves itself by assertions instead of its secret. */
   readonly client_keys?: readonly Readonly<Record<string, unknown>>[]
+  /** What id_tokens are signed with; RS256 unless said otherwise. */
+  readonly signing_alg?: SigningAlg
   readonly people?: readonly SamplePerson[]
   /** Who is signed in without being asked; undefined shows the page. */
   readonly choose?: () => string | undefined
@@ -42,7 +44,7 @@ export interface ProviderOptions {
 
 export interface RunningProvider {
   readonly issuer: string
-  /** RSA private key of the id_tokens, as a JWK. */
+  /** Private key of the id_tokens, as a JWK. */
   readonly signingKey: Readonly<Record<string, unknown>>
   close(): Promise<void>
 }
@@ -57,11 +59,11 @@ export async function startIdentityProvider(options: ProviderOptions): Promise<R
   const address = server.address()
   if (address === null || typeof address === 'string') throw new Error('no port to listen on')
   const issuer = `http://127.0.0.1:${address.port}`
-  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+  const { signing_alg = 'RS256' } = options
   const signingKey = {
-    ...privateKey.export({ format: 'jwk' }),
+    ...makeKey(signing_alg).export({ format: 'jwk' }),
     use: 'sig',
-    alg: 'RS256',
+    alg: signing_alg,
     kid: randomBytes(8).toString('hex'),
   }
   const people = options.people ?? samplePeople
@@ -92,6 +94,14 @@ export async function startIdentityProvider(options: ProviderOptions): Promise<R
       await new Promise((resolve) => server.close(resolve))
     },
   }
+}
+
+export type SigningAlg = 'RS256' | 'PS256' | 'ES256' | 'EdDSA'
+
+function makeKey(alg: SigningAlg): KeyObject {
+  if (alg === 'EdDSA') return generateKeyPairSync('ed25519').privateKey
+  if (alg === 'ES256') return generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey
+  return generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey
 }
 
 /** `GET` asks who it is, `POST` is the answer. */
@@ -163,6 +173,7 @@ function createProvider(
         redirect_uris: [...loopbackCallbacks, ...redirect_uris],
         grant_types: ['authorization_code', 'refresh_token'],
         response_types: ['code'],
+        id_token_signed_response_alg: signingKey['alg'],
         ...(client_keys === undefined
           ? { token_endpoint_auth_method: 'client_secret_basic' }
           : { token_endpoint_auth_method: 'private_key_jwt', jwks: { keys: client_keys } }),

@@ -330,3 +330,21 @@ test('provider: a client that has no secret proves itself by assertion, each tim
   )
   assert.match(reasonOf(await signIn(secret)), /invalid_client/, 'this provider takes no secret')
 })
+
+for (const signing_alg of ['PS256', 'ES256', 'EdDSA'] as const) {
+  test(`provider: one that signs with ${signing_alg} is believed when configured so`, async (t) => {
+    const other = await startIdentityProvider(t, { signing_alg })
+    const { issuer, client_id, client_secret } = other
+    const from = (change: Partial<OidcOptions>): Provider =>
+      gateway({ issuer, client_id, client_secret, ...change })
+    const provider = from({ id_token_signed_response_alg: signing_alg })
+    const signedIn = await signIn(provider)
+    assert.ok(signedIn.ok, reasonOf(signedIn))
+    const renewed = await provider.renew(signedIn.value.refresh_token ?? '', 'request-2')
+    assert.ok(renewed.ok, reasonOf(renewed))
+    assert.match(
+      reasonOf(await signIn(from({}))),
+      new RegExp(`unexpected JWT alg received, expected RS256, got: ${signing_alg}`),
+    )
+  })
+}

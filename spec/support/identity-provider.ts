@@ -65,7 +65,7 @@ export interface Scope {
 /** On 127.0.0.1, gone at the end of the scope. The callback: any loopback port, or gw.example.com. */
 export async function startIdentityProvider(
   scope: Scope,
-  options: Pick<ProviderOptions, 'client_keys'> = {},
+  options: Pick<ProviderOptions, 'client_keys' | 'signing_alg'> = {},
 ): Promise<TestProvider> {
   const people = samplePeople.map((person) => ({ ...person }))
   const seen: SeenRequest[] = []

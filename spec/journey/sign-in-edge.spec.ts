@@ -1,5 +1,8 @@
 /** The edges of sign-in over real HTTP: boot, logout, networks behind proxies, odd people. */
 import assert from 'node:assert/strict'
+import { createPublicKey, X509Certificate } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { after, afterEach, test } from 'node:test'
 import { open, send, type ClientReply } from '../support/client.ts'
 import { createDatabase } from '../support/database.ts'
@@ -36,18 +39,18 @@ const post = (
     headers: { 'content-type': 'application/x-www-form-urlencoded', ...headers },
   })
 
-async function signIn(): Promise<{ access_token: string; refresh_token: string }> {
-  const begun = JSON.parse((await post('/oauth/device_authorization', {})).body)
+async function signIn(url = gateway.url): Promise<{ access_token: string; refresh_token: string }> {
+  const begun = JSON.parse((await post('/oauth/device_authorization', {}, {}, url)).body)
   const browser = createHeadlessBrowser()
-  const reply = await browser.post(`${gateway.url}/device`, { user_code: begun.user_code })
-  const callback = `${gateway.url}/oauth/callback`
-  const { url } = await browser.follow(reply.headers.get('location') ?? '', callback)
-  await browser.fetch(url)
+  const reply = await browser.post(`${url}/device`, { user_code: begun.user_code })
+  const callback = `${url}/oauth/callback`
+  const back = await browser.follow(reply.headers.get('location') ?? '', callback)
+  await browser.fetch(back.url)
   const grant = {
     grant_type: 'urn:ietf:params:oauth:grant-type:device_code',
     device_code: begun.device_code,
   }
-  const { status, body } = await post('/oauth/token', grant)
+  const { status, body } = await post('/oauth/token', grant, {}, url)
   assert.equal(status, 200, body)
   return JSON.parse(body)
 }
@@ -190,4 +193,38 @@ test('sign-in edge: somebody in five thousand groups can sign in and work', asyn
   const { access_token } = await signIn()
   const reply = await send(`${gateway.url}/v1/models`, { token: access_token })
   assert.equal(reply.status, 200)
+})
+
+test('sign-in edge: a gateway without a client secret shows its certificate, at boot and after', async (t) => {
+  const file = (name: string): string =>
+    readFileSync(join(import.meta.dirname, '../fixtures/identity', name), 'utf8')
+  const certificate_pem = file('client-assertion.cert.pem')
+  const private_key_pem = file('client-assertion.key.pem')
+  const jwk = createPublicKey(certificate_pem).export({ format: 'jwk' })
+  const strict = await startIdentityProvider(t, { client_keys: [{ ...jwk, use: 'sig' }] })
+  const process = await startGateway(t, {
+    ...options,
+    issuer: strict.issuer,
+    config: {
+      oidc: {
+        issuer: strict.issuer,
+        client_id: strict.client_id,
+        token_endpoint_auth_method: 'private_key_jwt',
+        client_assertion: { private_key_pem, certificate_pem },
+      },
+    },
+  })
+  const thumbprint = new X509Certificate(certificate_pem).fingerprint.replaceAll(':', '')
+  await process.line(
+    new RegExp(
+      `oidc: client authentication private_key_jwt; certificate CN=.+, SHA-1 thumbprint ${thumbprint}, expires \\d{4}-\\d\\d-\\d\\d`,
+    ),
+  )
+  const { refresh_token } = await signIn(process.url)
+  const form = { grant_type: 'refresh_token', refresh_token }
+  assert.equal((await post('/oauth/token', form, {}, process.url)).status, 200)
+  const log = process.lines.join('\n')
+  for (const line of private_key_pem.split('\n').filter((each) => each.length > 20)) {
+    assert.equal(log.includes(line), false)
+  }
 })

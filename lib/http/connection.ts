@@ -11,7 +11,7 @@ export interface Connection {
   /** Address of the TCP peer; `unknown` when it left before it could be asked. */
   readonly peer: string
   /** Exchanges whose reply is not out yet; more than one only when requests are pipelined. */
-  readonly open: Set<ServedExchange>
+  readonly open: ServedExchange[]
   /** Set once a bare refusal was written: nothing else may follow it. */
   refused: boolean
 }
@@ -27,17 +27,17 @@ export function createConnections(): Connections {
   const open = (socket: Socket): Connection => {
     const connection: Connection = {
       peer: normalizeAddress(socket.remoteAddress ?? '') ?? 'unknown',
-      open: new Set(),
+      open: [],
       refused: false,
     }
     if (socket.destroyed) return connection
     known.set(socket, connection)
     const lose = (): void => {
-      for (const exchange of connection.open) exchange.lose(new ClientGone())
+      for (const exchange of connection.open.slice()) exchange.lose(new ClientGone())
     }
     // A client that closes its sending half has left; node:http ends the other half then too.
     socket.once('end', () => {
-      if (connection.open.size === 0) return
+      if (connection.open.length === 0) return
       lose()
       socket.destroy()
     })
@@ -51,7 +51,7 @@ export function createConnections(): Connections {
     of: (socket) => known.get(socket) ?? open(socket),
     endIdle() {
       for (const [socket, connection] of known) {
-        if (connection.open.size === 0) socket.destroySoon()
+        if (connection.open.length === 0) socket.destroySoon()
       }
     },
   }

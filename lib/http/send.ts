@@ -160,7 +160,9 @@ function finish(
       client.onGone = null
       resolve(out)
     }
-    client.onGone = () => settle(false)
+    // Assigned as a literal, V8 would make it an old object that keeps the whole request alive.
+    const leave = (): void => settle(false)
+    client.onGone = leave
     // Called with an error when the connection closed over bytes still waiting.
     const onEnd = (error?: Error | null): void => settle(!error)
     if (last === null) res.end(onEnd)

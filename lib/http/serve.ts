@@ -7,6 +7,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Clock } from '../kernel/clock.ts'
 import { errorTable, GatewayError } from '../kernel/errors.ts'
 import type { Log } from '../kernel/log.ts'
+import type { Roster } from '../kernel/roster.ts'
 import type { ClientAddressReader } from './client-address.ts'
 import type { Connection, Connections } from './connection.ts'
 import { deliver } from './deliver.ts'
@@ -42,7 +43,7 @@ export interface ServeOptions {
 
 /** Exchanges whose reply is not out yet, and whether connections are to end after theirs. */
 export interface Traffic {
-  readonly open: Set<ServedExchange>
+  readonly open: Roster<ServedExchange>
   closing: boolean
   /** Called when the last open exchange is over and connections are to end. */
   onQuiet: (() => void) | null
@@ -67,7 +68,7 @@ export function createServe(parts: ServeParts, options: ServeOptions, traffic: T
     const exchange = accept(arrival, parts, options)
     if (exchange === null) return
     traffic.open.add(exchange)
-    connection.open.add(exchange)
+    connection.open.push(exchange)
     void answer(exchange, arrival, parts, options, traffic) // never rejects
   }
 }
@@ -88,7 +89,7 @@ function accept(
     refuse(req.socket, connection, status, watchdog)
     return null
   }
-  if (connection.open.size >= pipelinedMax) {
+  if (connection.open.length >= pipelinedMax) {
     log.debug(`connection cut: ${pipelinedMax} requests sent ahead client_ip=${connection.peer}`)
     req.socket.destroy()
     return null
@@ -130,10 +131,11 @@ async function answer(
     req.socket.destroy()
   }
   traffic.open.delete(exchange)
-  connection.open.delete(exchange)
+  const at = connection.open.indexOf(exchange)
+  if (at !== -1) connection.open.splice(at, 1)
   if (!traffic.closing) return
   // A head that left before closing began had promised to keep the connection.
-  if (connection.open.size === 0) req.socket.destroySoon()
+  if (connection.open.length === 0) req.socket.destroySoon()
   if (traffic.open.size === 0) traffic.onQuiet?.()
 }
 

@@ -44,6 +44,8 @@ export class ServedExchange implements Exchange {
   answering = false
   /** Waits for `100 Continue` before it sends the body. */
   awaitsContinue: boolean
+  /** In the roster of open exchanges. */
+  place = -1
   /** Called once by `lose`; belongs to whoever waits at the moment. */
   onGone: ((reason: Error) => void) | null = null
   readonly #req: IncomingMessage

@@ -7,6 +7,7 @@ import type { Server as HttpServer } from 'node:http'
 import { Server as HttpsServer } from 'node:https'
 import { Socket } from 'node:net'
 import type { Log } from '../kernel/log.ts'
+import { createRoster } from '../kernel/roster.ts'
 import { type Connections, createConnections } from './connection.ts'
 import { bind, type Certificate, createNodeServer, secureOptions } from './node-server.ts'
 import { createServe, type ServeParts, type Traffic } from './serve.ts'
@@ -50,7 +51,7 @@ export function createServer(parts: ServerParts, options: ServerOptions): Gatewa
   const watchdog = createWatchdog(clock)
   const connections = createConnections()
   const sockets = new Set<Socket>()
-  const traffic: Traffic = { open: new Set(), closing: false, onQuiet: null }
+  const traffic: Traffic = { open: createRoster(), closing: false, onQuiet: null }
   const serve = createServe(
     { ...parts, connections, watchdog },
     { bodyBytesMax: options.bodyBytesMax, terminatesTls: options.tls !== undefined },

@@ -39,7 +39,7 @@ export function createShutdown(parts: ShutdownParts): Shutdown {
   const cut = (): number => {
     stopListening()
     const count = traffic.open.size
-    for (const exchange of traffic.open) exchange.lose(new ShuttingDown())
+    for (const exchange of traffic.open.members()) exchange.lose(new ShuttingDown())
     for (const socket of sockets) socket.destroy()
     endDrain?.(count)
     return count

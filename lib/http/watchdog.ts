@@ -1,13 +1,14 @@
 /**
- * Deadlines that hardly ever run out (a stalled reader, a silent sender), kept in one set that a
+ * Deadlines that hardly ever run out (a stalled reader, a silent sender), kept in one roster that a
  * single timer sweeps: starting and stopping one costs no timer of its own on the request path.
  */
 import type { Clock } from '../kernel/clock.ts'
+import { createRoster, type Member } from '../kernel/roster.ts'
 
 /** Every limit kept here is 30 s or more; being late by this much changes none of them. */
 const sweepMs = 5_000
 
-export interface Wait {
+export interface Wait extends Member {
   readonly limitMs: number
   readonly expire: () => void
   since: number
@@ -23,25 +24,26 @@ export interface Watchdog {
 }
 
 export function createWatchdog(clock: Clock): Watchdog {
-  const waits = new Set<Wait>()
+  const waits = createRoster<Wait>()
   const sweep = clock.every(sweepMs, () => {
     const now = clock.elapsed()
-    for (const wait of waits) {
-      if (now - wait.since < wait.limitMs) continue
+    for (const wait of waits.members()) {
+      // An expired one before it may have stopped it.
+      if (wait.place === -1 || now - wait.since < wait.limitMs) continue
       waits.delete(wait)
       wait.expire()
     }
   })
   return {
     start(limitMs, expire) {
-      const wait: Wait = { limitMs, expire, since: clock.elapsed() }
+      const wait: Wait = { limitMs, expire, since: clock.elapsed(), place: -1 }
       waits.add(wait)
       return wait
     },
     touch(wait) {
       wait.since = clock.elapsed()
     },
-    stop: (wait) => void waits.delete(wait),
+    stop: (wait) => waits.delete(wait),
     close: () => sweep.cancel(),
   }
 }

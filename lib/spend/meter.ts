@@ -141,7 +141,7 @@ function meterDocument(reply: MeteredReply, warn: Warn): Meter {
     usage: () =>
       totals.sum(Math.ceil(bytes / charsPerToken), {
         inputMissing: !known && bytes > 0 && !reply.streams,
-        complete: field.closed,
+        complete: field.closed(),
       }),
     closing: () => null,
   }

@@ -82,9 +82,7 @@ export function createEventStreamDecoder(): EventDecoder {
     end() {
       if (keptLength > 0) state.failure ??= new UpstreamBroke('Truncated event message received.')
     },
-    get failure() {
-      return state.failure
-    },
+    failure: () => state.failure,
   }
 }
 

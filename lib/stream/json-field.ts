@@ -12,7 +12,7 @@ export interface FieldScanner {
   /** The value's bytes as sent, the last one should the key repeat; null: none, or too large. */
   value(): Uint8Array | null
   /** The document's outermost brace was closed. */
-  readonly closed: boolean
+  closed(): boolean
 }
 
 interface State {
@@ -55,9 +55,7 @@ export function createFieldScanner(name: string, valueMaxBytes: number): FieldSc
   return {
     push: (chunk) => scan(state, asBuffer(chunk)),
     value: () => (state.found ? state.kept.view() : null),
-    get closed() {
-      return state.place === 'closed'
-    },
+    closed: () => state.place === 'closed',
   }
 }
 

@@ -43,9 +43,7 @@ export function createSseRelay(): EventDecoder {
     },
     // Half an event is none: clients would drop it, too.
     end() {},
-    get failure() {
-      return failure
-    },
+    failure: () => failure,
   }
 }
 

@@ -14,7 +14,7 @@ export interface EventDecoder {
   /** The body ended by itself, which may be a failure. */
   end(): void
   /** Set once the stream broke, behind all events returned so far; nothing is pushed after it. */
-  readonly failure: UpstreamBroke | null
+  failure(): UpstreamBroke | null
 }
 
 /** Silence after which a ping is sent. Clients and load balancers give up after 30 s and more. */
@@ -72,7 +72,8 @@ class Relay {
 
   pull(): void {
     this.#wanted = true
-    if (this.#decoder.failure !== null) this.#fail(this.#decoder.failure)
+    const failure = this.#decoder.failure()
+    if (failure !== null) this.#fail(failure)
     // Its failure ends the stream inside.
     else if (!this.#reading) void this.#read()
   }
@@ -90,8 +91,9 @@ class Relay {
         if (this.#over) return
         if (done) this.#decoder.end()
         const events = done ? '' : this.#decoder.push(value)
+        const failure = this.#decoder.failure()
         if (events !== '') this.#send(events)
-        else if (this.#decoder.failure !== null) this.#fail(this.#decoder.failure)
+        else if (failure !== null) this.#fail(failure)
         else if (done) this.#close()
       }
     } catch (error) {
@@ -106,7 +108,8 @@ class Relay {
     this.#sentAt = this.#clock.elapsed()
     this.#controller?.enqueue(Buffer.from(events))
     // What broke behind these events is told when they are read: an error discards what waits.
-    if (this.#decoder.failure !== null) this.#freeBody(this.#decoder.failure)
+    const failure = this.#decoder.failure()
+    if (failure !== null) this.#freeBody(failure)
   }
 
   #close(): void {

@@ -29,7 +29,7 @@ export interface SseScanner {
    */
   finish(): void
   /** True at the start and after each blank line: another event may be written here. */
-  readonly atBoundary: boolean
+  atBoundary(): boolean
   /** What closes a half event so that another can follow: line feeds, or nothing at a boundary. */
   closing(): '' | '\n' | '\n\n'
 }
@@ -116,9 +116,7 @@ export function createSseScanner(
       endEvent(state)
       state.open = open
     },
-    get atBoundary() {
-      return atLineStart() && !state.open
-    },
+    atBoundary: () => atLineStart() && !state.open,
     closing() {
       if (!state.open) return atLineStart() ? '' : '\n'
       // Behind a CR the first line feed would only complete its line end.

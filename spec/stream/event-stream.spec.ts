@@ -20,10 +20,10 @@ function decode(chunks: readonly Uint8Array[]): Decoded {
   const decoder = createEventStreamDecoder()
   let text = ''
   for (const chunk of chunks) {
-    if (decoder.failure === null) text += decoder.push(chunk)
+    if (decoder.failure() === null) text += decoder.push(chunk)
   }
-  if (decoder.failure === null) decoder.end()
-  return { text, failure: decoder.failure?.message ?? null }
+  if (decoder.failure() === null) decoder.end()
+  return { text, failure: decoder.failure()?.message ?? null }
 }
 
 function check(frames: readonly Uint8Array[], expected: Partial<Decoded>): void {

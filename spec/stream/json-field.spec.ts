@@ -13,7 +13,7 @@ function scan(chunks: readonly Uint8Array[], name = 'usage', maxBytes = 1000): F
   const scanner = createFieldScanner(name, maxBytes)
   for (const chunk of chunks) scanner.push(chunk)
   const value = scanner.value()
-  return { value: value && Buffer.from(value).toString(), closed: scanner.closed }
+  return { value: value && Buffer.from(value).toString(), closed: scanner.closed() }
 }
 
 function expectEverywhere(text: string, expected: Found): void {

@@ -12,10 +12,10 @@ function relay(chunks: readonly Uint8Array[]): Relayed {
   const decoder = createSseRelay()
   let text = ''
   for (const chunk of chunks) {
-    if (decoder.failure === null) text += decoder.push(chunk)
+    if (decoder.failure() === null) text += decoder.push(chunk)
   }
-  if (decoder.failure === null) decoder.end()
-  return { text, failure: decoder.failure?.message ?? null }
+  if (decoder.failure() === null) decoder.end()
+  return { text, failure: decoder.failure()?.message ?? null }
 }
 
 function check(input: string, expected: Partial<Relayed>): void {
@@ -97,5 +97,5 @@ test('relay-sse: an event above its bound breaks the stream', () => {
   decoder.push(Buffer.from('event: message_delta\ndata: "'))
   for (let i = 0; i < 17; i++) decoder.push(chunk)
   assert.equal(decoder.push(Buffer.from('"\n\n')), '')
-  assert.match(decoder.failure?.message ?? '', /more than 16777216 bytes/)
+  assert.match(decoder.failure()?.message ?? '', /more than 16777216 bytes/)
 })

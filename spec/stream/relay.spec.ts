@@ -43,9 +43,7 @@ function createBrackets(): EventDecoder {
     end() {
       if (half !== '') failure = new UpstreamBroke('half a bracket')
     },
-    get failure() {
-      return failure
-    },
+    failure: () => failure,
   }
 }
 

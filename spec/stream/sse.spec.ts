@@ -275,7 +275,7 @@ test('sse: it is known at each byte whether a new event may follow, and what clo
     for (const { name, chunks } of chunkings(text)) {
       const { scanner } = createCollector()
       for (const chunk of chunks) scanner.push(chunk)
-      assert.equal(scanner.atBoundary, atBoundary, `${name} of ${JSON.stringify(text)}`)
+      assert.equal(scanner.atBoundary(), atBoundary, `${name} of ${JSON.stringify(text)}`)
       assert.equal(scanner.closing(), closing, `${name} of ${JSON.stringify(text)}`)
     }
   }

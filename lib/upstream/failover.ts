@@ -5,6 +5,7 @@
  */
 import type { Clock } from '../kernel/clock.ts'
 import type { Log } from '../kernel/log.ts'
+import type { Health, Settle } from './health.ts'
 import type { Answer, Ask, AttemptResult, Upstream } from './upstream.ts'
 
 /** One candidate for an ask: the upstream and the model as it spells it. */
@@ -40,6 +41,8 @@ export interface FailoverDeps {
   readonly configured: number
   /** Called once for every try, before the next one. What it throws is logged. */
   readonly observe?: (attempt: Attempt) => void
+  /** Without it the routes are asked in their order, whatever happened before. */
+  readonly health?: Health | undefined
 }
 
 /**
@@ -60,7 +63,8 @@ function rank(status: number): number | null {
  */
 const relayedWhenAlone: ReadonlySet<number> = new Set([503, 529])
 
-export function createFailover({ clock, log, configured, observe }: FailoverDeps): Failover {
+export function createFailover(deps: FailoverDeps): Failover {
+  const { clock, log, configured, observe } = deps
   const attempt = async (route: Route, ask: Ask): Promise<AttemptResult> => {
     const startedAt = clock.elapsed()
     const result = await route.upstream.send(ask, route.model)
@@ -75,9 +79,13 @@ export function createFailover({ clock, log, configured, observe }: FailoverDeps
   const first: Failover['first'] = async (routes, ask, path) => {
     let kept: { readonly answer: Answer; readonly rank: number } | null = null
     const reasons: string[] = []
-    for (const route of routes) {
-      if (ask.signal.aborted) return leave(kept?.answer)
+    for (const { route, settle } of inOrder(routes, deps.health, () => kept !== null)) {
+      if (ask.signal.aborted) {
+        settle?.({ kind: 'client-gone' })
+        return leave(kept?.answer)
+      }
       const result = await attempt(route, ask)
+      settle?.(result)
       if (result.kind === 'client-gone') return leave(kept?.answer)
       if (result.kind === 'failed') {
         reasons.push(`${route.upstream.name}: ${result.reason}`)
@@ -114,6 +122,30 @@ export function createFailover({ clock, log, configured, observe }: FailoverDeps
     return { kind: 'answered', answer }
   }
   return { first }
+}
+
+interface Try {
+  readonly route: Route
+  readonly settle?: Settle
+}
+
+/** Routes as they are to be asked; what health memory passes over comes last, if still needed. */
+function* inOrder(
+  routes: readonly Route[],
+  health: Health | undefined,
+  isHelped: () => boolean,
+): Generator<Try, void> {
+  const passedOver: Route[] = []
+  for (const route of routes) {
+    const settle = health?.begin(route.upstream)
+    if (settle === undefined) yield { route }
+    else if (settle === null) passedOver.push(route)
+    else yield { route, settle }
+  }
+  for (const route of passedOver) {
+    const settle = isHelped() ? undefined : health?.insist(route.upstream)
+    if (settle !== undefined) yield { route, settle }
+  }
 }
 
 /** The rank of an answer to move on from, or null when it is the client's. */

@@ -26,7 +26,7 @@ import { createPolicyWebhook, type PolicyWebhook } from './policy/webhook.ts'
 import type { RouteHandlers } from './routes.ts'
 import { createMeters } from './spend/meter.ts'
 import { createPrice } from './spend/price.ts'
-import { createRateBook } from './spend/rate-book.ts'
+import { createRateBook, type RateBook } from './spend/rate-book.ts'
 import type { TelemetryRelay } from './telemetry/relay.ts'
 import { createAdmission, defaultBytesMax, defaultOpenMax } from './upstream/admission.ts'
 import { createFailover } from './upstream/failover.ts'
@@ -99,6 +99,10 @@ function webhookOf({ cri }: Config, parts: HandlerParts): PolicyWebhook | null {
   return webhook === undefined ? null : createPolicyWebhook(parts, webhook)
 }
 
+function rateBookOf({ pricing, extensions: { prices, models } }: Config): RateBook {
+  return createRateBook({ pricing, prices, models: knownModels(models) })
+}
+
 function routing(
   config: Config,
   { upstreams, settings, clock, log, audit }: HandlerParts,
@@ -117,7 +121,7 @@ function routing(
     failover: createFailover({ clock, log, configured: config.upstreams.length }),
     upstreams: new Map(upstreams.map((upstream) => [upstream.name, upstream])),
     openMeter: createMeters(log),
-    price: createPrice(createRateBook(rateBookConfig(config)), log),
+    price: createPrice(rateBookOf(config), log),
     loadTest: config.load_test_mode?.enabled === true,
     clock,
     log,

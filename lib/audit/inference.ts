@@ -25,6 +25,8 @@ export interface Figures {
   readonly cache_read_input_tokens: number
   readonly cache_creation_input_tokens: number
   readonly estimated: boolean
+  /** What the answer cost. */
+  readonly cents: number
 }
 
 export interface InferenceEntry {
@@ -95,6 +97,7 @@ export function openInferenceEntry(
       cache_read_input_tokens: usage?.cache_read_input_tokens,
       cache_creation_input_tokens: usage?.cache_creation_input_tokens,
       estimated: usage?.estimated,
+      cents: usage?.cents,
     })
 
   const entry: InferenceEntry = {

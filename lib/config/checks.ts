@@ -9,7 +9,7 @@ import {
   requestableModels,
   warnAboutIdleModels,
 } from '../catalogue/config-check.ts'
-import { knownModels } from '../catalogue/entry.ts'
+import { createEntries, knownModels } from '../catalogue/entry.ts'
 import { checkEdge } from '../http/config-check.ts'
 import { checkSignIn } from '../identity/config-check.ts'
 import type { ConfigReport } from '../kernel/report.ts'
@@ -17,7 +17,12 @@ import { checkCri, checkManaged } from '../policy/config-check.ts'
 import { warnAboutPolicies } from '../policy/policies-check.ts'
 import type { ConfigFacts } from '../schema/facts.ts'
 import type { Loose } from '../schema/loose.ts'
-import { checkSpend, warnAboutIdlePrices } from '../spend/config-check.ts'
+import {
+  checkPrices,
+  checkSpend,
+  warnAboutIdlePrices,
+  warnAboutUnpriced,
+} from '../spend/config-check.ts'
 import { checkStore } from '../store/config-check.ts'
 import { checkTelemetry } from '../telemetry/config-check.ts'
 import { checkRouting, checkRoutingExtensions, upstreamNames } from '../upstream/config-check.ts'
@@ -43,21 +48,15 @@ export function runChecks(config: Loose<Config>, facts: ConfigFacts, report: Con
   if (extensions !== undefined) {
     checkRoutingExtensions(extensions, config.upstreams, report)
     checkModelExtensions(extensions.models, report)
+    checkPrices(extensions.prices, knownModels([]), report)
   }
 }
 
 /** What boots, but surprises people. Asked only of a file without mistakes. */
 export function runWarnings(config: Config, report: ConfigReport): void {
-  const { upstreams, managed, pricing, extensions, telemetry, listen } = config
-  warnAboutIdleModels(upstreams, config, extensions.models, report)
-  if (pricing !== undefined) {
-    warnAboutIdlePrices(
-      pricing.overrides,
-      requestableModels(upstreams, config, extensions.models),
-      knownModels(extensions.models),
-      report,
-    )
-  }
+  const { upstreams, managed, telemetry, listen } = config
+  warnAboutIdleModels(upstreams, config, config.extensions.models, report)
+  warnAboutPrices(config, report)
   const pushes = (telemetry?.forward_to.length ?? 0) > 0 && listen.public_url !== undefined
   if (managed !== undefined) warnAboutPolicies(managed.policies, ['managed', 'policies'], report)
   else if (pushes) {
@@ -66,6 +65,19 @@ export function runWarnings(config: Config, report: ConfigReport): void {
       'reaches Claude Code only: no policy has a desktop block, so /user/bootstrap answers 404',
     )
   }
+}
+
+/** Only where somebody looks at costs: otherwise a guess of them harms nobody. */
+function warnAboutPrices(config: Config, report: ConfigReport): void {
+  const { upstreams, admin, pricing, extensions } = config
+  const models = knownModels(extensions.models)
+  if (pricing !== undefined) {
+    const requestable = requestableModels(upstreams, config, extensions.models)
+    warnAboutIdlePrices(pricing.overrides, requestable, models, report)
+  }
+  if (admin === undefined && pricing === undefined && extensions.prices.length === 0) return
+  const entries = createEntries(upstreams, config, extensions.models)
+  warnAboutUnpriced(entries, { pricing, prices: extensions.prices, models }, report)
 }
 
 function hasPolicies(managed: Loose<Config['managed']>): boolean {

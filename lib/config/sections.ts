@@ -54,7 +54,11 @@ export interface Config
 const extensions = block<Extensions>({
   ...routingExtensionKeys,
   models: defaulted(list(modelExtension), 'Models added to the built-in catalogue.', []),
-  prices: defaulted(list(priceExtension), 'List prices of models that have none.', []),
+  prices: defaulted(
+    list(priceExtension),
+    'List prices, for models that have none or another one; in every spelling, on every upstream.',
+    [],
+  ),
   spend: defaulted(
     block<Extensions['spend']>({
       reserve: defaulted(flag, 'Set an estimate aside before each request.', false),

@@ -44,10 +44,6 @@ export const unsupportedRows: readonly UnsupportedRow[] = [
     restricts: 'without it spend limits would not be enforced',
   },
   {
-    feature: 'Metering in money: `pricing` (its rows are pushed to clients)',
-    keys: ({ pricing }) => when(pricing !== undefined, 'pricing (pushed to clients, not metered)'),
-  },
-  {
     feature: 'Private authorities of the provider: `oidc.ca_cert_pem`',
     keys: ({ oidc }) => when(oidc.ca_cert_pem !== undefined, 'oidc.ca_cert_pem'),
     restricts: 'without it every authority of the system would be trusted for the provider',
@@ -62,10 +58,9 @@ export const unsupportedRows: readonly UnsupportedRow[] = [
     restricts: 'without it limits could be overrun',
   },
   {
-    feature: '`extensions.upstream_health`, `.prices`, `.telemetry`, `.metrics`, `.audit`',
+    feature: '`extensions.upstream_health`, `.telemetry`, `.metrics`, `.audit`',
     keys: ({ extensions }) => [
       ...when(extensions.upstream_health !== undefined, 'extensions.upstream_health'),
-      ...when(extensions.prices.length > 0, 'extensions.prices'),
       ...when(extensions.telemetry !== undefined, 'extensions.telemetry'),
       ...when(extensions.metrics !== undefined, 'extensions.metrics'),
       ...when(extensions.audit !== undefined, 'extensions.audit'),

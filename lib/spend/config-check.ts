@@ -3,13 +3,15 @@
  * key ids that must differ, rows for the same model. Called by the configuration loader.
  */
 import { createRecogniser, spellingsOf } from '../catalogue/recognise.ts'
+import type { Entry } from '../catalogue/entry.ts'
 import type { Model } from '../catalogue/models.ts'
 import type { ConfigReport, KeyPath } from '../kernel/report.ts'
 import { nearest } from '../kernel/spelling.ts'
 import type { ConfigFacts } from '../schema/facts.ts'
 import type { Loose } from '../schema/loose.ts'
 import { isWeakSecret } from '../schema/weak-secret.ts'
-import type { AdminConfig, PriceRow, SpendConfig } from './config.ts'
+import type { AdminConfig, PriceExtension, PriceRow, SpendConfig } from './config.ts'
+import { createRateBook, type RateBookConfig } from './rate-book.ts'
 
 export interface SpendSurroundings {
   /** Names of all upstreams; null while they are in doubt. */
@@ -41,6 +43,24 @@ export function checkSpend(
     report.warn(['pricing', 'multiplier'], 'is above 1: a mark-up on the list prices')
   }
   checkRows(pricing.overrides ?? [], around, report)
+}
+
+/** Two prices of one model: which one counts would be a matter of order. */
+export function checkPrices(
+  rows: readonly (Loose<PriceExtension> | undefined)[] | undefined,
+  models: readonly Model[],
+  report: ConfigReport,
+): void {
+  const earlierRow = createRowMemory(models)
+  for (const [index, row] of (rows ?? []).entries()) {
+    if (row?.model === undefined) continue
+    const earlier = earlierRow('', row.model, index)
+    if (earlier === undefined) continue
+    report.error(['extensions', 'prices', index, 'model'], {
+      expected: `one price for a model; extensions.prices.${earlier} has it already`,
+      found: row.model,
+    })
+  }
 }
 
 function checkAdmin(admin: Loose<AdminConfig>, report: ConfigReport): void {
@@ -76,23 +96,32 @@ function checkAdmin(admin: Loose<AdminConfig>, report: ConfigReport): void {
 type Rows = readonly (Loose<PriceRow> | undefined)[]
 
 function checkRows(rows: Rows, around: SpendSurroundings, report: ConfigReport): void {
-  const recognise = createRecogniser(around.models)
-  const seen = new Map<string, number>()
+  const earlierRow = createRowMemory(around.models)
   for (const [index, row] of rows.entries()) {
     if (row?.upstream === undefined) continue
     const path: KeyPath = ['pricing', 'overrides', index]
     checkUpstream(row.upstream, around.upstreams, [...path, 'upstream'], report)
     if (row.model === undefined) continue
-    const model = recognise(row.model)?.name ?? row.model.toLowerCase()
-    const key = JSON.stringify([row.upstream, model])
+    const earlier = earlierRow(row.upstream, row.model, index)
+    if (earlier === undefined) continue
+    report.error([...path, 'model'], {
+      expected: `one row for a model of an upstream; pricing.overrides.${earlier} has it already`,
+      found: row.model,
+    })
+  }
+}
+
+/** Remembers rows by upstream and model; answers with the index of an earlier one, if any. */
+function createRowMemory(
+  models: readonly Model[],
+): (upstream: string, model: string, index: number) => number | undefined {
+  const recognise = createRecogniser(models)
+  const seen = new Map<string, number>()
+  return (upstream, model, index) => {
+    const key = JSON.stringify([upstream, recognise(model)?.name ?? model.toLowerCase()])
     const earlier = seen.get(key)
     if (earlier === undefined) seen.set(key, index)
-    else {
-      report.error([...path, 'model'], {
-        expected: `one row for a model of an upstream; pricing.overrides.${earlier} has it already`,
-        found: row.model,
-      })
-    }
+    return earlier
   }
 }
 
@@ -125,6 +154,29 @@ export function warnAboutIdlePrices(
     report.warn(
       ['pricing', 'overrides', index, 'model'],
       'is the price of a model that nobody can ask for',
+    )
+  }
+}
+
+/** Warns about models that can be asked for and have no price of their own on some upstream. */
+export function warnAboutUnpriced(
+  entries: readonly Entry[],
+  config: RateBookConfig,
+  report: ConfigReport,
+): void {
+  const book = createRateBook(config)
+  for (const { listing, model, offers } of entries) {
+    const asked = listing?.id ?? model?.name
+    if (asked === undefined) continue
+    const unpriced = offers.flatMap((offer) => {
+      if (!('model' in offer)) return []
+      const served = { upstream: offer.upstream.name, sent: offer.model, asked }
+      return book.find(served) === null ? [`${served.upstream}: ${served.sent}`] : []
+    })
+    if (unpriced.length === 0) continue
+    report.warn(
+      ['extensions', 'prices'],
+      `spend meter has no exact rates for ${asked} (${unpriced.join(', ')}): it is metered at the default of unknown models, 5 and 25 USD per million tokens; add a row for it`,
     )
   }
 }

@@ -122,5 +122,8 @@ export const priceExtension: Schema<PriceExtension> = block<PriceExtension>({
   output: required(rate, 'Output tokens, USD per million.'),
   cache_read: required(rate, 'Tokens read from the prompt cache, USD per million.'),
   cache_write: required(rate, 'Tokens written to the prompt cache, USD per million.'),
-  cache_write_1h: optional(rate, 'Tokens written to the one-hour prompt cache, USD per million.'),
+  cache_write_1h: optional(
+    rate,
+    'Tokens written to the one-hour prompt cache, USD per million; cache_write if absent.',
+  ),
 })

@@ -18,6 +18,7 @@ const figures = {
   cache_read_input_tokens: 3,
   cache_creation_input_tokens: 2,
   estimated: false,
+  cents: 0.0105,
 }
 
 function open(who: Caller = caller) {
@@ -64,7 +65,9 @@ test('inference audit: one line at the end, the fields of the reference first an
     'cache_read_input_tokens',
     'cache_creation_input_tokens',
     'estimated',
+    'cents',
   ])
+  assert.equal(line.cents, 0.0105)
   assert.equal(line.evt, 'inference')
   assert.equal(line.upstream_cloud_request_id, null)
   assert.equal(line.ms, 100)
@@ -81,6 +84,7 @@ test('inference audit: a call that ends before any upstream answered has no upst
   assert.equal(line.outcome, 'refused')
   assert.equal('email' in line, false)
   assert.equal('ttfb_ms' in line, false)
+  assert.equal('cents' in line, false)
 })
 
 test('inference audit: every ending has its own word', () => {

@@ -63,8 +63,7 @@ const warningPatterns: readonly (readonly [fact: string, pattern: RegExp | null]
   ['no offline_access though the IdP offers it', null],
   ['Postgres connect attempt', null],
   ['attempt 2 of 3 failed', null],
-  // Prices belong to spend limits, which are not built yet.
-  ['no list price: unknown tier', null],
+  ['no list price: unknown tier', /spend meter has no exact rates for m \(anthropic: x\)/],
 ]
 
 function load({ name, text, environment }: RecordedCase): LoadedConfig {

@@ -47,6 +47,12 @@ test('unsupported: what is built can be used without a word', () => {
     login_notice: 'hello',
     load_test_mode: { enabled: true },
     telemetry: { forward_to: [{ url: 'https://otel.example.com' }] },
+    managed: { policies: [{ cli: {} }] },
+    pricing: { multiplier: 0.9 },
+    extensions: {
+      upstream_health: {},
+      prices: [{ model: 'm', input: 1, output: 5, cache_read: 0.1, cache_write: 1.25 }],
+    },
     cri: {
       enabled: true,
       audience: ['a'],

@@ -71,6 +71,7 @@ test('inference: a streamed answer arrives byte for byte, metered and audited', 
   assert.equal(line['status'], 200)
   assert.ok(Number(line['input_tokens']) > 0)
   assert.ok(Number(line['output_tokens']) > 0)
+  assert.equal(line['cents'], 1.05)
 })
 
 test('inference: the upstream sees its own credential and never the developer’s', async () => {
@@ -125,6 +126,7 @@ test('inference: a message that is not streamed is metered from its usage', asyn
   assert.equal(JSON.parse(reply.body).content[0].text, 'Hello')
   const line = await auditOf(reply.headers['x-request-id'])
   assert.equal(line['output_tokens'], JSON.parse(messageJson('Hello')).usage.output_tokens)
+  assert.equal(line['cents'], 1.05)
 })
 
 test('inference: compressed answers reach the client as plain bytes', async () => {
@@ -154,6 +156,7 @@ test('inference: count_tokens is relayed with its query and not metered', async 
   assert.equal((await upstream.request(seen)).url, '/v1/messages/count_tokens?beta=true')
   const line = await auditOf(reply.headers['x-request-id'])
   assert.equal('output_tokens' in line, false)
+  assert.equal('cents' in line, false)
 })
 
 test('inference: the real client’s request is answered', async () => {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { builtInModels } from '../../lib/catalogue/models.ts'
-import { checkSpend, warnAboutIdlePrices } from '../../lib/spend/config-check.ts'
+import { checkPrices, checkSpend, warnAboutIdlePrices } from '../../lib/spend/config-check.ts'
 import { spendKeys } from '../../lib/spend/config.ts'
 import { loadWith } from '../config/load.ts'
 
@@ -16,6 +16,7 @@ const row = {
   cache_read: 0.5,
   cache_write: 6.25,
 }
+const { upstream: _upstream, ...price } = row
 const load = (changes: object) => loadWith({ admin: {}, ...changes })
 const problemsOf = (changes: object): string => load(changes).problems.join('\n')
 
@@ -187,6 +188,48 @@ test('spend check: a price nobody can meet is warned about', () => {
   warnAboutIdlePrices([row], new Set(['claude-opus-4-8']), builtInModels, report)
 })
 
+test('spend check: a model has one added price, in any spelling', () => {
+  const said = loadWith({
+    extensions: { prices: [price, { ...price, model: 'us.anthropic.claude-opus-4-8' }] },
+  }).problems.join('\n')
+  assert.match(
+    said,
+    /^extensions\.prices\.1\.model: expected one price for a model; extensions\.prices\.0 has it already/,
+  )
+  const different = { prices: [price, { ...price, model: 'claude-opus-4-7' }] }
+  assert.deepEqual(loadWith({ extensions: different }).problems, [])
+})
+
+const unpriced = {
+  models: [
+    { id: 'house', upstream_model: { anthropic: 'house-1' } },
+    { id: 'ours', upstream_model: { anthropic: 'my-claude-opus-4-8-deploy' } },
+  ],
+}
+test('spend check: a model without a price is warned about, and only that one', () => {
+  const { warnings } = load(unpriced)
+  assert.equal(warnings.length, 1)
+  assert.match(
+    warnings[0] ?? '',
+    /^extensions\.prices: spend meter has no exact rates for house \(anthropic: house-1\): /,
+  )
+})
+
+test('spend check: a price from anywhere ends the warning', () => {
+  for (const model of ['house', 'HOUSE-1']) {
+    assert.deepEqual(
+      load({ ...unpriced, extensions: { prices: [{ ...price, model }] } }).warnings,
+      [],
+    )
+    const pricing = { overrides: [{ ...row, model }] }
+    assert.deepEqual(load({ ...unpriced, pricing }).warnings, [])
+  }
+})
+
+test('spend check: where nobody looks at costs, no price is missed', () => {
+  assert.deepEqual(loadWith(unpriced).warnings, [])
+})
+
 test('spend check: it is quiet about sections that could not be read', () => {
   const report = { error: () => assert.fail(), warn: () => assert.fail() }
   const facts = {
@@ -199,6 +242,7 @@ test('spend check: it is quiet about sections that could not be read', () => {
   }
   const around = { upstreams: null, models: [], hasPolicies: false }
   checkSpend({}, around, facts, report)
+  checkPrices([undefined, {}], [], report)
   checkSpend(
     { admin: { write_keys: [undefined, {}] }, pricing: { overrides: [undefined, {}] } },
     around,

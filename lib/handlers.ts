@@ -30,6 +30,7 @@ import { createRateBook, type RateBook } from './spend/rate-book.ts'
 import type { TelemetryRelay } from './telemetry/relay.ts'
 import { createAdmission, defaultBytesMax, defaultOpenMax } from './upstream/admission.ts'
 import { createFailover } from './upstream/failover.ts'
+import { createHealth } from './upstream/health.ts'
 import type { Upstream } from './upstream/upstream.ts'
 
 export interface HandlerParts {
@@ -108,6 +109,7 @@ function routing(
   { upstreams, settings, clock, log, audit }: HandlerParts,
 ): Omit<InferenceParts, 'access' | 'catalogue' | 'webhook'> {
   const openMax = settings.openRequestsMax
+  const health = config.extensions.upstream_health
   return {
     admission: createAdmission(
       {
@@ -118,7 +120,12 @@ function routing(
       clock,
       log,
     ),
-    failover: createFailover({ clock, log, configured: config.upstreams.length }),
+    failover: createFailover({
+      clock,
+      log,
+      configured: config.upstreams.length,
+      health: health === undefined ? undefined : createHealth(clock, log, health),
+    }),
     upstreams: new Map(upstreams.map((upstream) => [upstream.name, upstream])),
     openMeter: createMeters(log),
     price: createPrice(rateBookOf(config), log),

@@ -80,6 +80,7 @@ async function serve(given: string | undefined): Promise<void> {
   audit('config.load', { path, sha256: loaded.sha256 })
   const boot = new AbortController()
   stopOnSignals(boot, log)
+  reloadOnSignal(log)
   guardAgainstBugs(log)
   try {
     const gateway = await createGateway({
@@ -101,6 +102,14 @@ async function serve(given: string | undefined): Promise<void> {
 
 let running: Gateway | null = null
 let stopping = false
+
+/** Service managers send it when files have changed; unanswered it would end the process. */
+function reloadOnSignal(log: Log): void {
+  process.on('SIGHUP', () => {
+    if (running === null || stopping) log.info('SIGHUP: nothing to reload now')
+    else void running.reload() // it never rejects
+  })
+}
 
 /** The first signal drains, the second cuts; before the gateway runs, either ends the boot. */
 function stopOnSignals(boot: AbortController, log: Log): void {

@@ -30,6 +30,7 @@ export function describeBoot(
     `upstreams ${upstreams.length}: ${upstreams.map(({ name, provider }) => `${name}(${provider})`).join(', ')}`,
     telemetryLine(telemetry?.forward_to ?? []),
     `managed settings: ${managed === undefined ? 'not configured' : 'configured'}`,
+    ...describeNetwork(settings),
     openMax === undefined
       ? `upstream requests: at most ${defaultOpenMax} at once per process`
       : `upstream requests: at most ${openMax} at once per process (BUN_CONFIG_MAX_HTTP_REQUESTS)`,
@@ -42,6 +43,18 @@ function telemetryLine(destinations: readonly ForwardConfig[]): string {
     destinations.some((destination) => destination[signal]),
   )
   return `telemetry relay: ${destinations.length} destination(s), signals enabled: ${signals.join(',')}`
+}
+
+/** Only where there is a proxy. Its credentials are no part of its label. */
+function describeNetwork({ proxies, proxyIsEgressBoundary }: EnvironmentSettings): string[] {
+  if (proxies === null) return []
+  const { https, http, exemptions } = proxies
+  const labels = [...new Set([https.label, http.label])].join(', ')
+  return [
+    proxyIsEgressBoundary
+      ? `network: proxy-only egress, host names go unresolved to ${labels} (CLAUDE_GATEWAY_PROXY_IS_EGRESS_BOUNDARY)`
+      : `forward proxy ${labels}, NO_PROXY has ${exemptions.length} entries`,
+  ]
 }
 
 function listed(entries: readonly string[] | undefined): string {

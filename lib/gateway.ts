@@ -6,10 +6,11 @@
 import { readFileSync } from 'node:fs'
 import { refuseMixedLoadTest, refuseUnsupported, warnOfMetadata } from './boot-checks.ts'
 import { describeBoot } from './boot-lines.ts'
+import { keepCertificates } from './certificates.ts'
 import type { Config, LoadedConfig } from './config.ts'
 import type { EnvironmentSettings } from './config/environment.ts'
-import { createEgress } from './egress/dispatcher.ts'
 import type { Egress } from './egress/egress.ts'
+import { createEgresses } from './egress/purpose.ts'
 import { createHandlers } from './handlers.ts'
 import { createAccessControl, createPublicClientNotice } from './http/access-control.ts'
 import { createClientAddressReader } from './http/client-address.ts'
@@ -43,6 +44,8 @@ export interface Gateway {
   listen(): Promise<void>
   /** Stops listening, lets open requests finish within the drain window, closes everything. */
   drain(reason: string): Promise<void>
+  /** Looks again at what may change while it runs, the certificate's files, and logs it. */
+  reload(): Promise<void>
   /** Ends every open request now and returns how many there were. */
   cut(): number
 }
@@ -52,25 +55,40 @@ export async function createGateway(parts: GatewayParts): Promise<Gateway> {
   const { loaded, settings, clock, log, signal } = parts
   const { config } = loaded
   refuseUnsupported(config, log)
-  const egress = createEgress({ allowLoopback: settings.allowLoopback, clock })
+  const certificate = config.listen.tls && readCertificate(config.listen.tls)
+  const egresses = createEgresses({ ...settings, clock }, config.oidc)
+  const egress = egresses.checked
   const database = openDatabase(config.store, { clock, log, hasExtraCa: settings.hasExtraCa })
   const identity = createIdentity(
     { ...config, public_url: config.listen.public_url, tls: config.listen.tls !== undefined },
-    { ...parts, ...database, egress, google: { egress }, revocation: database },
+    {
+      ...parts,
+      ...database,
+      egress: egresses.provider,
+      google: { egress: egresses.directory },
+      revocation: database,
+    },
   )
   await identity.ready()
   await database.start(signal)
   database.hints.start()
   await identity.start()
   await refuseMixedLoadTest(config, database.store)
-  const upstreams = createUpstreams({ egress, clock, log }, config)
+  const upstreams = createUpstreams({ egress, cloudEgress: egresses.cloud, clock, log }, config)
   const telemetry = createTelemetryRelay({ egress, clock, log }, config.telemetry)
-  const made = { egress, identity, upstreams, database, telemetry }
+  const made = { certificate, egress, identity, upstreams, database, telemetry }
   const server = createListener(config, made, parts)
+  const certificates = keepCertificates(config, {
+    initial: certificate,
+    install: (renewed) => server.setCertificate(renewed),
+    clock,
+    log,
+  })
   const close = async (): Promise<void> => {
+    certificates.stop()
     identity.close()
     await Promise.all(upstreams.map((upstream) => upstream.close()))
-    await Promise.all([egress.close(), database.close()])
+    await Promise.all([egresses.close(), database.close()])
   }
 
   return {
@@ -98,6 +116,7 @@ export async function createGateway(parts: GatewayParts): Promise<Gateway> {
       if (ended > 0) log.warn(`drain window over: ended ${ended} telemetry delivery(ies) under way`)
       await close()
     },
+    reload: () => certificates.reload(),
     cut() {
       telemetry.cut()
       return server.cut()
@@ -110,6 +129,7 @@ function readCertificate(files: { readonly cert: string; readonly key: string })
 }
 
 interface MadeParts {
+  readonly certificate: Certificate | undefined
   readonly egress: Egress
   readonly identity: Identity
   readonly upstreams: readonly Upstream[]
@@ -139,7 +159,7 @@ function createListener(config: Config, made: MadeParts, parts: GatewayParts): G
     {
       host: listen.host,
       port: listen.port,
-      tls: listen.tls === undefined ? undefined : readCertificate(listen.tls),
+      tls: made.certificate,
       bodyBytesMax: limits.max_request_bytes,
     },
   )

@@ -74,3 +74,16 @@ test('boot lines: the telemetry relay is named with the signals that go anywhere
 test('boot lines: no secret is in them', () => {
   assert.doesNotMatch(linesOf(), /hunter|0123456789abcdef/)
 })
+
+test('boot lines: a forward proxy is shown without its password, a boundary as such', () => {
+  const proxy = { HTTPS_PROXY: 'http://user:hunter5@proxy.example.com:3128' }
+  assert.doesNotMatch(linesOf(), /proxy|network:/)
+  const usual = linesOf({}, { ...proxy, NO_PROXY: 'a,b' })
+  assert.match(usual, /\nforward proxy http:\/\/proxy\.example\.com:3128, NO_PROXY has 2 entries\n/)
+  const only = linesOf({}, { ...proxy, CLAUDE_GATEWAY_PROXY_IS_EGRESS_BOUNDARY: '1' })
+  assert.match(
+    only,
+    /\nnetwork: proxy-only egress, host names go unresolved to http:\/\/proxy\.example\.com:3128 /,
+  )
+  assert.doesNotMatch(usual + only, /hunter/)
+})

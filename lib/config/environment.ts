@@ -2,6 +2,12 @@
  * The environment variables that steer the gateway itself, as typed values. Called by bin before
  * anything else. A value that makes no sense is never fatal, as on the reference, but said.
  */
+import {
+  findBoundaryBlockers,
+  isEgressBoundary,
+  type Proxies,
+  readProxies,
+} from '../egress/proxy-environment.ts'
 import { type LogLevel, logLevels } from '../kernel/log.ts'
 import type { Environment } from '../kernel/report.ts'
 import { nearest } from '../kernel/spelling.ts'
@@ -12,7 +18,9 @@ export interface EnvironmentSettings {
   readonly drainTimeoutMs: number
   /** Loopback addresses are allowed for issuer, upstreams, collectors and webhook. */
   readonly allowLoopback: boolean
-  /** Hostnames go to the forward proxy unresolved. */
+  /** Forward proxies; null: everything is reached directly. */
+  readonly proxies: Proxies | null
+  /** Hostnames go to the forward proxy unresolved; only where nothing stands against it. */
   readonly proxyIsEgressBoundary: boolean
   /** `BUN_CONFIG_MAX_HTTP_REQUESTS`; undefined leaves the built-in bound. */
   readonly openRequestsMax: number | undefined
@@ -36,7 +44,7 @@ export const environmentVariables: readonly (readonly [name: string, effect: str
   ],
   [
     'CLAUDE_GATEWAY_PROXY_IS_EGRESS_BOUNDARY',
-    'Not supported yet: `1` or `true` sends host names to the forward proxy unresolved.',
+    '`1` or `true` sends host names to the forward proxy unresolved, so that it alone decides what may be reached. Has no effect, with a warning, without a proxy, with a `NO_PROXY`, or while loopback is allowed.',
   ],
   [
     'BUN_CONFIG_MAX_HTTP_REQUESTS',
@@ -44,7 +52,7 @@ export const environmentVariables: readonly (readonly [name: string, effect: str
   ],
   [
     'HTTPS_PROXY, HTTP_PROXY, NO_PROXY',
-    'Not supported yet: forward proxy for what leaves the gateway, and hosts reached without it.',
+    'Forward proxy (`http://` or `https://`, with `user:password@` where it asks) for upstreams and collectors, and for the provider with `oidc.use_proxy`; hosts, `.domains` or `*` reached without it. Lower-case names count too; one proxy variable serves both schemes. Every connection is a CONNECT, so the proxy must allow the ports of plain `http://` origins too.',
   ],
   ['NODE_EXTRA_CA_CERTS', 'PEM file with further certificate authorities to trust.'],
 ]
@@ -58,6 +66,9 @@ export function readEnvironment(environment: Environment): {
   readonly warnings: readonly string[]
 } {
   const warnings: string[] = []
+  const allowLoopback = readFlag(environment, 'CLAUDE_GATEWAY_ALLOW_LOOPBACK', warnings)
+  const { proxies, warnings: proxyWarnings } = readProxies(environment)
+  warnings.push(...proxyWarnings)
   const settings = {
     logLevel: readLogLevel(environment, warnings),
     drainTimeoutMs:
@@ -68,30 +79,30 @@ export function readEnvironment(environment: Environment): {
         warnings,
         drainTimeoutMs,
       ) ?? drainTimeoutMs,
-    allowLoopback: readFlag(environment, 'CLAUDE_GATEWAY_ALLOW_LOOPBACK', warnings),
-    proxyIsEgressBoundary: readFlag(
-      environment,
-      'CLAUDE_GATEWAY_PROXY_IS_EGRESS_BOUNDARY',
-      warnings,
-    ),
+    allowLoopback,
+    proxies,
+    proxyIsEgressBoundary: readBoundary(environment, allowLoopback, warnings),
     openRequestsMax: readWholeNumber(environment, 'BUN_CONFIG_MAX_HTTP_REQUESTS', 65_535, warnings),
     hasExtraCa: (environment['NODE_EXTRA_CA_CERTS'] ?? '') !== '',
   }
-  warnOfProxies(environment, settings.proxyIsEgressBoundary, warnings)
   return { settings, warnings }
 }
 
-/** Until requests can go through a proxy, nobody may believe that they do. */
-function warnOfProxies(environment: Environment, isBoundary: boolean, warnings: string[]): void {
-  const set = ['HTTPS_PROXY', 'https_proxy', 'HTTP_PROXY', 'http_proxy'].filter(
-    (name) => (environment[name] ?? '') !== '',
-  )
-  if (isBoundary) set.unshift('CLAUDE_GATEWAY_PROXY_IS_EGRESS_BOUNDARY')
-  if (set.length === 0) return
-  const verb = set.length === 1 ? 'is' : 'are'
-  warnings.push(
-    `${set.join(', ')} ${verb} not supported by this version yet: every host is resolved here and reached directly`,
-  )
+/** Nobody may believe that names stay unresolved when they do not. */
+function readBoundary(
+  environment: Environment,
+  allowLoopback: boolean,
+  warnings: string[],
+): boolean {
+  const name = 'CLAUDE_GATEWAY_PROXY_IS_EGRESS_BOUNDARY'
+  if (!readFlag(environment, name, warnings)) return false
+  const blockers = findBoundaryBlockers(environment, allowLoopback)
+  if (blockers.length > 0) {
+    warnings.push(
+      `${name} has no effect, because ${blockers.join(' and ')}: names are resolved here`,
+    )
+  }
+  return isEgressBoundary(environment, allowLoopback)
 }
 
 /** The longest delay a timer of Node takes, 24.8 days. */

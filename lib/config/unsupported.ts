@@ -44,22 +44,14 @@ export const unsupportedRows: readonly UnsupportedRow[] = [
     restricts: 'without it spend limits would not be enforced',
   },
   {
-    feature: 'Private authorities of the provider: `oidc.ca_cert_pem`',
-    keys: ({ oidc }) => when(oidc.ca_cert_pem !== undefined, 'oidc.ca_cert_pem'),
-    restricts: 'without it every authority of the system would be trusted for the provider',
-  },
-  {
-    feature: 'Forward proxy to the provider: `oidc.use_proxy`',
-    keys: ({ oidc }) => when(oidc.use_proxy === true, 'oidc.use_proxy'),
-  },
-  {
     feature: 'Reservations: `extensions.spend.reserve`',
     keys: ({ extensions: { spend } }) => when(spend.reserve, 'extensions.spend.reserve'),
     restricts: 'without it limits could be overrun',
   },
   {
-    feature: '`extensions.telemetry`, `.metrics`, `.audit`',
+    feature: '`extensions.upstream_health`, `.telemetry`, `.metrics`, `.audit`',
     keys: ({ extensions }) => [
+      ...when(extensions.upstream_health !== undefined, 'extensions.upstream_health'),
       ...when(extensions.telemetry !== undefined, 'extensions.telemetry'),
       ...when(extensions.metrics !== undefined, 'extensions.metrics'),
       ...when(extensions.audit !== undefined, 'extensions.audit'),

@@ -84,6 +84,30 @@ export function proxyVariable(environment: Environment): string | undefined {
     .find((name) => name !== undefined)
 }
 
+const boundaryVariable = 'CLAUDE_GATEWAY_PROXY_IS_EGRESS_BOUNDARY'
+
+/** Whether names go to the proxy unresolved, because it decides what may be reached. */
+export function isEgressBoundary(environment: Environment, allowLoopback: boolean): boolean {
+  const wanted = environment[boundaryVariable]
+  const isOn = wanted === '1' || wanted === 'true'
+  return isOn && findBoundaryBlockers(environment, allowLoopback).length === 0
+}
+
+/** What keeps a proxy from being the boundary, each completing "because …"; empty: nothing. */
+export function findBoundaryBlockers(
+  environment: Environment,
+  allowLoopback: boolean,
+): readonly string[] {
+  const blockers: string[] = []
+  if (readProxies(environment).proxies === null) {
+    blockers.push('neither HTTPS_PROXY nor HTTP_PROXY names a proxy')
+  }
+  const exempt = setVariable(environment, 'NO_PROXY')
+  if (exempt !== null) blockers.push(`${exempt.name} is not empty`)
+  if (allowLoopback) blockers.push('CLAUDE_GATEWAY_ALLOW_LOOPBACK is on')
+  return blockers
+}
+
 /** A variable or its lower-case twin; an empty one is not set. */
 function setVariable(
   environment: Environment,

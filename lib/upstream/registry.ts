@@ -2,6 +2,7 @@
  * Every provider there is, by the name the configuration gives it. The composition root makes the
  * upstreams here; a new provider is its own file and one line of `create`.
  */
+import type { Egress } from '../egress/egress.ts'
 import { createAnthropic } from './anthropic.ts'
 import { createAnthropicAws } from './anthropic-aws.ts'
 import { createAnthropicGoogleCloud } from './anthropic-google-cloud.ts'
@@ -59,22 +60,26 @@ function deadlinesOf(
 }
 
 /** What the composition root gives every provider. */
-export type UpstreamsParts = Pick<ProviderDeps, 'egress' | 'clock' | 'log' | 'stsUrl'>
+export interface UpstreamsParts extends Pick<ProviderDeps, 'egress' | 'clock' | 'log' | 'stsUrl'> {
+  /** For all providers but `anthropic`: their own endpoints, which a proxy may resolve. */
+  readonly cloudEgress: Egress
+}
 
 /** Makes the upstreams in their configured order. Sends nothing and checks no credential. */
 export function createUpstreams(
   parts: UpstreamsParts,
   config: UpstreamsConfig,
 ): readonly Upstream[] {
-  const { clock } = parts
+  const { cloudEgress, ...common } = parts
   const canned = config.load_test_mode?.enabled === true ? config.load_test_mode : null
   return config.upstreams.map((entry) => {
+    const egress = entry.provider === 'anthropic' ? parts.egress : cloudEgress
     const deps: ProviderDeps = {
-      ...parts,
-      egress: canned === null ? parts.egress : createDiscardingEgress(parts.egress.fetch),
+      ...common,
+      egress: canned === null ? egress : createDiscardingEgress(egress.fetch),
       ...deadlinesOf(entry, config),
     }
     const made = create(deps, entry)
-    return canned === null ? made : createLoadTestUpstream(made, clock, canned)
+    return canned === null ? made : createLoadTestUpstream(made, parts.clock, canned)
   })
 }

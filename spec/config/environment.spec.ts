@@ -9,6 +9,7 @@ test('environment: without any variable everything has its default', () => {
       logLevel: 'info',
       drainTimeoutMs: 25_000,
       allowLoopback: false,
+      proxies: null,
       proxyIsEgressBoundary: false,
       openRequestsMax: undefined,
       hasExtraCa: false,
@@ -22,7 +23,6 @@ test('environment: every variable is read', () => {
     CLAUDE_GATEWAY_LOG_LEVEL: 'debug',
     CLAUDE_GATEWAY_DRAIN_TIMEOUT_MS: '1000',
     CLAUDE_GATEWAY_ALLOW_LOOPBACK: '1',
-    CLAUDE_GATEWAY_PROXY_IS_EGRESS_BOUNDARY: 'true',
     BUN_CONFIG_MAX_HTTP_REQUESTS: '65535',
     NODE_EXTRA_CA_CERTS: '/etc/ssl/ours.pem',
   })
@@ -30,23 +30,48 @@ test('environment: every variable is read', () => {
     logLevel: 'debug',
     drainTimeoutMs: 1000,
     allowLoopback: true,
-    proxyIsEgressBoundary: true,
+    proxies: null,
+    proxyIsEgressBoundary: false,
     openRequestsMax: 65_535,
     hasExtraCa: true,
   })
-  // The one variable without a feature behind it.
-  assert.match(warnings.join(), /^CLAUDE_GATEWAY_PROXY_IS_EGRESS_BOUNDARY is not supported/)
+  assert.deepEqual(warnings, [])
 })
 
-test('environment: a proxy that would not be used is warned about', () => {
-  const { warnings } = readEnvironment({
-    HTTPS_PROXY: 'http://user:hunter2@p',
-    http_proxy: 'x',
-    HTTP_PROXY: '',
-  })
-  assert.deepEqual(warnings, [
-    'HTTPS_PROXY, http_proxy are not supported by this version yet: every host is resolved here and reached directly',
-  ])
+const boundary = { CLAUDE_GATEWAY_PROXY_IS_EGRESS_BOUNDARY: '1', HTTPS_PROXY: 'http://p:3128' }
+
+test('environment: a proxy that is the boundary is said to be one', () => {
+  const { settings, warnings } = readEnvironment({ ...boundary, NO_PROXY: '', no_proxy: ' ' })
+  assert.equal(settings.proxyIsEgressBoundary, true)
+  assert.equal(settings.proxies?.https.label, 'http://p:3128')
+  assert.deepEqual(warnings, [])
+})
+
+test('environment: what keeps a proxy from being the boundary is named', () => {
+  for (const [changes, blocker] of [
+    [{ HTTPS_PROXY: '' }, /because neither HTTPS_PROXY nor HTTP_PROXY names a proxy: names are/],
+    [{ NO_PROXY: 'h.example.com' }, /because NO_PROXY is not empty: /],
+    [{ no_proxy: '*' }, /because no_proxy is not empty: /],
+    [{ CLAUDE_GATEWAY_ALLOW_LOOPBACK: '1' }, /because CLAUDE_GATEWAY_ALLOW_LOOPBACK is on: /],
+    [
+      { NO_PROXY: '*', CLAUDE_GATEWAY_ALLOW_LOOPBACK: '1' },
+      /NO_PROXY is not empty and CLAUDE_GATEWAY_ALLOW_LOOPBACK is on: /,
+    ],
+  ] as const) {
+    const { settings, warnings } = readEnvironment({ ...boundary, ...changes })
+    assert.equal(settings.proxyIsEgressBoundary, false)
+    assert.match(warnings.join(), /^CLAUDE_GATEWAY_PROXY_IS_EGRESS_BOUNDARY has no effect, /)
+    assert.match(warnings.join(), blocker)
+  }
+  const off = readEnvironment({ ...boundary, CLAUDE_GATEWAY_PROXY_IS_EGRESS_BOUNDARY: '0' })
+  assert.deepEqual([off.settings.proxyIsEgressBoundary, off.warnings], [false, []])
+})
+
+test('environment: a proxy that cannot be used is warned about without its password', () => {
+  const { settings, warnings } = readEnvironment({ HTTPS_PROXY: 'socks5://user:hunter2@p' })
+  assert.equal(settings.proxies, null)
+  assert.match(warnings.join(), /^HTTPS_PROXY is not the URL of an http or https proxy/)
+  assert.doesNotMatch(warnings.join(), /hunter2/)
 })
 
 test('environment: an unknown log level is warned about with the nearest', () => {

@@ -63,3 +63,9 @@ test('proxy: hosts that are exempt are no surprise', () => {
     assert.equal(warnings(undefined, { ...proxy, NO_PROXY: list }).length, 1, list)
   }
 })
+
+test('proxy: one that is the boundary is gone through without being asked for', () => {
+  const only = { ...proxy, CLAUDE_GATEWAY_PROXY_IS_EGRESS_BOUNDARY: '1' }
+  assert.deepEqual(warnings(undefined, only), [])
+  assert.equal(warnings(undefined, { ...only, NO_PROXY: 'other.com' }).length, 1)
+})

@@ -48,7 +48,7 @@ function create(egress: Egress, config: Partial<UpstreamsConfig>) {
   const timeouts = { upstream_ttfb_ms: 120_000 }
   const { log } = createLogRecorder()
   return createUpstreams(
-    { egress, clock: systemClock, log },
+    { egress, cloudEgress: egress, clock: systemClock, log },
     { upstreams: [], timeouts, ...config },
   )
 }

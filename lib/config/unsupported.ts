@@ -49,9 +49,8 @@ export const unsupportedRows: readonly UnsupportedRow[] = [
     restricts: 'without it limits could be overrun',
   },
   {
-    feature: '`extensions.upstream_health`, `.telemetry`, `.metrics`, `.audit`',
+    feature: '`extensions.telemetry`, `.metrics`, `.audit`',
     keys: ({ extensions }) => [
-      ...when(extensions.upstream_health !== undefined, 'extensions.upstream_health'),
       ...when(extensions.telemetry !== undefined, 'extensions.telemetry'),
       ...when(extensions.metrics !== undefined, 'extensions.metrics'),
       ...when(extensions.audit !== undefined, 'extensions.audit'),

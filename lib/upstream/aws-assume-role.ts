@@ -96,7 +96,7 @@ function createAssume(deps: ProviderDeps, region: string, role: AssumeRole): Ass
     if (role.external_id !== undefined) form.set('ExternalId', role.external_id)
     const body = Buffer.from(form.toString())
     const plain = ['content-type', 'application/x-www-form-urlencoded; charset=utf-8']
-    const headers = await sign({ url, target, headers: plain, body }, own, deps.clock.now())
+    const headers = sign({ url, target, headers: plain, body }, own, deps.clock.now())
     const init = { method: 'POST', headers: pairs(headers), body, signal }
     // Bounded in time and size there. Real even in load-test mode, as every credential is.
     const response = await deps.egress.fetch(url, init)

@@ -32,6 +32,6 @@ export function authorizeSigned(
   const sign = createAwsSigner(service, region)
   return async (request, { caller, signal }) => {
     const keys = await identity(caller, signal)
-    return { ...request, headers: await sign(request, keys, clock.now()) }
+    return { ...request, headers: sign(request, keys, clock.now()) }
   }
 }

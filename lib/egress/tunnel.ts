@@ -25,9 +25,9 @@ export class ProxyFailure extends Error {
 
 /**
  * From the first packet to the proxy until its answer, its own connection to the origin included:
- * as long as a direct connection may take.
+ * less than the ten seconds of a sign-in, so that its failure names the proxy.
  */
-const tunnelTimeoutMs = 10_000
+const tunnelTimeoutMs = 8_000
 
 /** An answer to CONNECT is a status line and a few fields. */
 const answerHeadMaxBytes = 16 * 1024

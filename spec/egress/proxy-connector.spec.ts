@@ -9,7 +9,7 @@ import type { Egress } from '../../lib/egress/egress.ts'
 import type { Resolve } from '../../lib/egress/guard.ts'
 import { readProxies } from '../../lib/egress/proxy-environment.ts'
 import { systemClock } from '../../lib/kernel/clock.ts'
-import { createFakeUpstream } from '../support/fake-upstream.ts'
+import { createFakeUpstream, messageEvents } from '../support/fake-upstream.ts'
 import {
   createForwardProxy,
   type ForwardProxy,
@@ -248,3 +248,35 @@ test('proxy: a request that is given up while the proxy hangs ends at once', () 
     stop.abort(new Error('the client left'))
     await assert.rejects(asked, { message: 'the client left' })
   }))
+
+test('proxy: streams through tunnels arrive whole beside others that are cut, and all end', async (t) => {
+  const upstream = await createFakeUpstream()
+  t.after(() => upstream.close())
+  const events = messageEvents('Hello wörld', 40).join('')
+  upstream.always({ headers: ['content-type', 'text/event-stream'], body: events })
+  const port = Number(new URL(upstream.url).port)
+  await withProxy({ resolve: () => ({ host: '127.0.0.1', port }) }, async ({ open }) => {
+    const egress = open({ resolvedBy: 'proxy' })
+    const one = async (index: number): Promise<string> => {
+      const stop = new AbortController()
+      const response = await egress.request({
+        method: 'POST',
+        url: new URL('http://api.example.com/v1/messages'),
+        headers: [],
+        body: '{}',
+        signal: stop.signal,
+        headTimeoutMs: 60_000,
+        bodySilenceMs: 60_000,
+      })
+      if (index % 3 === 0) {
+        await response.body.cancel()
+        return events
+      }
+      return new Response(response.body).text()
+    }
+    for (let round = 0; round < 4; round++) {
+      const answers = await Promise.all(Array.from({ length: 24 }, (_, index) => one(index)))
+      assert.ok(answers.every((answer) => answer === events))
+    }
+  })
+})

@@ -122,15 +122,15 @@ test('tunnel: a proxy that is not there is named', async () => {
   })
 })
 
-test('tunnel: a proxy that never answers is waited for ten seconds', async () => {
+test('tunnel: a proxy that never answers is waited for eight seconds', async () => {
   const clock = createFakeClock()
   const proxy = await createForwardProxy({ answer: () => 'hang' })
   const opening = openTunnel(parse(proxy.url), { host: 'api.example.com', port: 443 }, clock)
   const failed = assert.rejects(opening, {
     code: 'EPROXY',
-    message: /did not connect to api\.example\.com:443 within 10000 ms/,
+    message: /did not connect to api\.example\.com:443 within 8000 ms/,
   })
-  await clock.advance(10_000)
+  await clock.advance(8_000)
   await failed
   await proxy.close()
 })

@@ -53,6 +53,41 @@ test('network: requests and sign-in go through the proxy to addresses resolved h
   assert.ok(!gateway.lines.some((line) => line.includes('hunter2') || line.includes(basic)))
 })
 
+test('network: a proxy that wants other credentials for sign-in is named, its password is not', async (t) => {
+  const proxy = await createForwardProxy({ credentials: 'user:other' })
+  t.after(() => proxy.close())
+  const gateway = await spawnGateway(t, {
+    ...base,
+    environment: { HTTPS_PROXY: proxy.url.replace('//', '//user:hunter2@') },
+    config: { oidc: { ...oidc, use_proxy: true } },
+  })
+  assert.equal(await gateway.exited, 1)
+  await gateway.line(/the proxy http:\/\/127\.0\.0\.1:\d+ wants other credentials.*: 407/)
+  assert.ok(!gateway.lines.some((line) => line.includes('hunter2')))
+})
+
+test('network: reports go to collectors through the proxy, but those in NO_PROXY', async (t) => {
+  const proxy = await createForwardProxy()
+  const far = await createFakeUpstream()
+  const near = await createFakeUpstream()
+  t.after(() => Promise.all([proxy.close(), far.close(), near.close()]))
+  for (const collector of [far, near]) collector.always({ status: 200 })
+  const nearUrl = near.url.replace('127.0.0.1', 'localhost')
+  const gateway = await startGateway(t, {
+    ...base,
+    environment: { HTTPS_PROXY: proxy.url, NO_PROXY: 'localhost' },
+    config: { telemetry: { forward_to: [{ url: far.url }, { url: nearUrl }] } },
+  })
+  const reply = await send(`${gateway.url}/v1/metrics`, {
+    token: sessionToken(gateway.url),
+    headers: { 'content-type': 'application/json' },
+    body: '{"resourceMetrics":[]}',
+  })
+  assert.equal(reply.status, 200)
+  await Promise.all([far.request(0), near.request(0)])
+  assert.deepEqual(proxy.targets, [new URL(far.url).host])
+})
+
 test('network: a proxy without use_proxy leaves sign-in direct, with a warning', async (t) => {
   const proxy = await createForwardProxy()
   t.after(() => proxy.close())

@@ -47,14 +47,18 @@ export function openDatabase(config: StoreConfig, deps: DatabaseDeps): Database 
   const { target } = read
   const connectTimeoutMs = config.connect_timeout_seconds * 1000
   const connector = createConnector({ target, connectTimeoutMs, hasExtraCa, clock })
-  const store = createStore({ max: config.max_connections, clock, open: connector.open })
+  // Listening takes one of the connections; a single one is worth more to the queries, and hints
+  // are only ever faster than polls.
+  const listens = config.max_connections > 1
+  const max = listens ? config.max_connections - 1 : 1
+  const store = createStore({ max, clock, open: connector.open })
   const hints = createHints({ settings: connector.settings, connectTimeoutMs, clock, log })
   let sweep: Sweep | undefined
   return {
     store,
     kv: createKv(store),
     rateLimit: createRateLimit(store),
-    hints,
+    hints: listens ? hints : { ...hints, start: () => {} },
     readiness: createReadiness(store, { graceSeconds: config.readiness_grace_seconds, clock }),
     async start(signal) {
       await connectAtBoot({ store, target, connectTimeoutMs, clock, log, signal })

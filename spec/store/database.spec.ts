@@ -30,6 +30,29 @@ test('database: start connects and migrates, and every part works on the same ta
   assert.equal(await database.readiness(), null)
 })
 
+test('database: listening for hints takes one of the allowed connections, but never the only one', async (t) => {
+  const own = await createDatabase(t)
+  const connected = `SELECT query FROM pg_stat_activity
+    WHERE datname = '${own.name}' AND backend_type = 'client backend' AND pid <> pg_backend_pid()`
+  for (const max_connections of [3, 1]) {
+    const { database } = open(t, { postgres_url: own.url, max_connections })
+    await database.start(signal)
+    const gap = new Promise<void>((resolve) => database.hints.onGap(resolve))
+    database.hints.start()
+    if (max_connections > 1) await gap
+    const busy = Array.from({ length: 12 }, () =>
+      database.store.query('SELECT pg_sleep(0.05)', [], plenty),
+    )
+    await database.store.query('SELECT pg_sleep(0)', [], plenty)
+    const statements = await own.query(connected)
+    assert.equal(statements.length, max_connections)
+    const listening = statements.filter(({ query: text }) => /^listen/i.test(String(text)))
+    assert.equal(listening.length, max_connections > 1 ? 1 : 0)
+    await Promise.all(busy)
+    await database.close()
+  }
+})
+
 test('database: a role and password beside the URL are used, whatever characters they have', async (t) => {
   const server = await startServer(t)
   const other = await createDatabase(t, server.url)

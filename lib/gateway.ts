@@ -75,7 +75,11 @@ export async function createGateway(parts: GatewayParts): Promise<Gateway> {
   await identity.start()
   await refuseMixedLoadTest(config, database.store)
   const upstreams = createUpstreams({ egress, cloudEgress: egresses.cloud, clock, log }, config)
-  const telemetry = createTelemetryRelay({ egress, clock, log }, config.telemetry)
+  const telemetry = createTelemetryRelay(
+    { egress, clock, log },
+    config.telemetry,
+    config.extensions.telemetry,
+  )
   const made = { certificate, egress, identity, upstreams, database, telemetry }
   const server = createListener(config, made, parts)
   const certificates = keepCertificates(config, {

@@ -46,6 +46,7 @@ const vendors: Readonly<Record<string, RegExp>> = {
   pg: /^lib\/store\//,
   'pg-listen': /^lib\/store\//,
   undici: /^lib\/egress\//,
+  protobufjs: /^lib\/telemetry\//,
   '@aws-sdk/credential-provider-node': /^lib\/upstream\//,
   '@azure/identity': /^lib\/upstream\//,
   'google-auth-library': /^lib\/upstream\//,

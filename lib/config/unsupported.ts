@@ -49,9 +49,12 @@ export const unsupportedRows: readonly UnsupportedRow[] = [
     restricts: 'without it limits could be overrun',
   },
   {
-    feature: '`extensions.telemetry`, `.metrics`, `.audit`',
+    feature: '`extensions.telemetry.queue_bytes`, `extensions.metrics`, `extensions.audit`',
     keys: ({ extensions }) => [
-      ...when(extensions.telemetry !== undefined, 'extensions.telemetry'),
+      ...when(
+        extensions.telemetry?.queue_bytes !== undefined,
+        'extensions.telemetry.queue_bytes',
+      ),
       ...when(extensions.metrics !== undefined, 'extensions.metrics'),
       ...when(extensions.audit !== undefined, 'extensions.audit'),
     ],

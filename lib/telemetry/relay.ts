@@ -5,8 +5,9 @@
  */
 import type { CallerHandler, Exchange, Reply } from '../http/exchange.ts'
 import { ShuttingDown } from '../kernel/abort.ts'
-import type { TelemetryConfig } from './config.ts'
+import type { TelemetryConfig, TelemetryExtension } from './config.ts'
 import { createDestination, type DestinationDeps, type Signal } from './destination.ts'
+import { createVerifier } from './verify.ts'
 
 export interface TelemetryRelay {
   readonly handlers: Readonly<Record<Signal, CallerHandler>>
@@ -33,8 +34,10 @@ const accepted: Reply = { status: 200, headers: [], body: null }
 export function createTelemetryRelay(
   deps: DestinationDeps,
   telemetry: TelemetryConfig | undefined,
+  extension?: Pick<TelemetryExtension, 'verify_identity'>,
 ): TelemetryRelay {
   const destinations = (telemetry?.forward_to ?? []).map((entry) => createDestination(deps, entry))
+  const verify = extension?.verify_identity === true ? createVerifier(deps) : null
   let readingBytes = 0
 
   const read = async (exchange: Exchange, bytes: number): Promise<Uint8Array> => {
@@ -47,7 +50,7 @@ export function createTelemetryRelay(
   }
   const handlerOf = (signal: Signal): CallerHandler => {
     const interested = destinations.filter((destination) => destination.takes(signal))
-    return async (exchange) => {
+    return async (exchange, caller) => {
       const bytes = Number(exchange.headers['content-length'] ?? 0)
       if (readingBytes + bytes > readingBytesMax) {
         for (const destination of interested) destination.lose()
@@ -64,7 +67,9 @@ export function createTelemetryRelay(
         contentType: contentType ?? defaultContentType,
         contentEncoding,
       }
-      for (const destination of admitting) destination.deliver(wanted)
+      const report = verify === null ? wanted : await verify(wanted, caller)
+      if (report === null) return accepted
+      for (const destination of admitting) destination.deliver(report)
       return accepted
     }
   }

@@ -10,6 +10,7 @@ import { createFakeUpstream } from '../support/fake-upstream.ts'
 import { startGateway } from '../support/gateway.ts'
 import { startIdentityProvider } from '../support/identity-provider.ts'
 import { sessionToken } from '../support/session-token.ts'
+import { attribute, decode, encode } from '../telemetry/otlp-schema.ts'
 
 const database = await createDatabase()
 const provider = await startIdentityProvider({ after })
@@ -211,4 +212,44 @@ test('telemetry: without a configuration reports are taken and thrown away', asy
   }
   assert.match(none.lines.join('\n'), /telemetry relay: not configured/)
   assert.equal((await send(`${none.url}/managed/settings`, { token: bearer })).status, 404)
+})
+
+test('telemetry: with verify_identity nobody reports as somebody else', async (t) => {
+  const seen = collector.requests.length
+  const strict = await startGateway(t, {
+    ...world,
+    config: {
+      telemetry: { forward_to: [{ url: collector.url, logs: true }] },
+      extensions: { telemetry: { verify_identity: true } },
+    },
+  })
+  const body = encode('Logs', {
+    resourceLogs: [
+      { scopeLogs: [{ logRecords: [{ attributes: [attribute('user.id', 'boss')] }] }] },
+    ],
+  })
+  const reply = await send(`${strict.url}/v1/logs`, {
+    token: sessionToken(strict.url),
+    body: gzipSync(body),
+    headers: { 'content-encoding': 'gzip', 'content-type': 'application/x-protobuf' },
+  })
+  assert.equal(reply.status, 200)
+  const received = await collector.request(seen)
+  assert.equal(received.headers['content-encoding'], undefined)
+  const own = attribute('user.id', 'u-alice')
+  assert.deepEqual(decode('Logs', received.body), {
+    resourceLogs: [
+      {
+        scopeLogs: [{ logRecords: [{ attributes: [own] }] }],
+        resource: {
+          attributes: [
+            own,
+            attribute('user.email', 'alice@example.com'),
+            attribute('user.groups', 'eng'),
+          ],
+        },
+      },
+    ],
+  })
+  assert.doesNotMatch(strict.lines.join('\n'), /extensions\.telemetry.*(effect|supported)/)
 })

@@ -181,3 +181,30 @@ test('telemetry relay: a cut ends a running drain', async (t) => {
   relay.cut()
   await drained
 })
+
+test('telemetry relay: with verify_identity the session says who reports, and nothing unread passes', async (t) => {
+  const { collectors, relay: plain } = await setUp(t, {})
+  const { log, lines } = createRecorder()
+  const url = collectors[0]?.url ?? ''
+  const relay = createTelemetryRelay(
+    { egress, clock: systemClock, log },
+    {
+      forward_to: [{ url, headers: {}, metrics: true, logs: true, traces: true }],
+      resource_attributes: {},
+    },
+    { verify_identity: true },
+  )
+  const forged =
+    '{"resourceLogs":[{"resource":{"attributes":[{"key":"user.id","value":{"stringValue":"mallory"}}]}}]}'
+  const headers = { 'content-type': 'application/json' }
+  assert.deepEqual(await send(relay, 'logs', report(forged, headers)), accepted)
+  const verified = (await collectors[0]?.request(0))?.body.toString() ?? ''
+  assert.match(verified, /"key":"user.id","value":\{"stringValue":"u-alice"\}/)
+  assert.doesNotMatch(verified, /mallory/)
+  assert.deepEqual(await send(relay, 'logs', report('{', headers)), accepted)
+  assert.equal(await relay.drain(10_000), 0)
+  assert.equal(collectors[0]?.requests.length, 1)
+  assert.match(lines.join(), /dropped 1 report\(s\) that could not be read/)
+  await send(plain, 'metrics', report(forged, headers))
+  assert.equal((await collectors[0]?.request(1))?.body.toString(), forged, 'off by default')
+})

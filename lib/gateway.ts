@@ -71,9 +71,10 @@ export async function createGateway(parts: GatewayParts): Promise<Gateway> {
   )
   await identity.ready()
   await database.start(signal)
+  // Before anything speaks up in the background: a refusal is the last line.
+  await refuseMixedLoadTest(config, database.store)
   database.hints.start()
   await identity.start()
-  await refuseMixedLoadTest(config, database.store)
   const upstreams = createUpstreams({ egress, cloudEgress: egresses.cloud, clock, log }, config)
   const telemetry = createTelemetryRelay(
     { egress, clock, log },

@@ -26,6 +26,8 @@ export interface EnvironmentSettings {
   readonly openRequestsMax: number | undefined
   /** `NODE_EXTRA_CA_CERTS` is set; Node itself reads it. */
   readonly hasExtraCa: boolean
+  /** `AWS_ENDPOINT_URL_STS`: where roles are assumed instead of AWS's own address. */
+  readonly stsUrl: string | undefined
 }
 
 /** For the documentation: every variable that steers the gateway, in its order. */
@@ -52,9 +54,13 @@ export const environmentVariables: readonly (readonly [name: string, effect: str
   ],
   [
     'HTTPS_PROXY, HTTP_PROXY, NO_PROXY',
-    'Forward proxy (`http://` or `https://`, with `user:password@` where it asks) for upstreams and collectors, and for the provider with `oidc.use_proxy`; hosts, `.domains` or `*` reached without it. Lower-case names count too; one proxy variable serves both schemes. Every connection is a CONNECT, so the proxy must allow the ports of plain `http://` origins too.',
+    'Forward proxy (`http://` or `https://`, with `user:password@` where it asks) for upstreams and collectors, and for the provider with `oidc.use_proxy`; hosts, `.domains` or `*` reached without it. Lower-case names count too; one proxy variable serves both schemes, except for collectors and the webhook, whose plain `http://` takes `HTTP_PROXY` alone. Every connection is a CONNECT, so the proxy must allow the ports of plain `http://` origins too.',
   ],
   ['NODE_EXTRA_CA_CERTS', 'PEM file with further certificate authorities to trust.'],
+  [
+    'AWS_ENDPOINT_URL_STS',
+    'Address of STS for `assume_role`, such as a VPC or FIPS endpoint, instead of the one of the region.',
+  ],
 ]
 
 /** The reference's, below the 30 s that orchestrators wait by default. */
@@ -84,6 +90,7 @@ export function readEnvironment(environment: Environment): {
     proxyIsEgressBoundary: readBoundary(environment, allowLoopback, warnings),
     openRequestsMax: readWholeNumber(environment, 'BUN_CONFIG_MAX_HTTP_REQUESTS', 65_535, warnings),
     hasExtraCa: (environment['NODE_EXTRA_CA_CERTS'] ?? '') !== '',
+    stsUrl: readUrl(environment, 'AWS_ENDPOINT_URL_STS', warnings),
   }
   return { settings, warnings }
 }
@@ -122,6 +129,15 @@ function readFlag(environment: Environment, name: string, warnings: string[]): b
     warnings.push(`${name} is ${quote(text)}; only 1 and true turn it on, so it is off`)
   }
   return false
+}
+
+function readUrl(environment: Environment, name: string, warnings: string[]): string | undefined {
+  const text = environment[name]
+  if (text === undefined || text === '') return undefined
+  if (/^https?:$/.test(URL.parse(text)?.protocol ?? '')) return text
+  // The value is not shown: an address may hold a password.
+  warnings.push(`${name} is no http:// or https:// address, so it is not used`)
+  return undefined
 }
 
 function readLogLevel(environment: Environment, warnings: string[]): LogLevel {

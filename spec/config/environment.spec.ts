@@ -13,6 +13,7 @@ test('environment: without any variable everything has its default', () => {
       proxyIsEgressBoundary: false,
       openRequestsMax: undefined,
       hasExtraCa: false,
+      stsUrl: undefined,
     },
     warnings: [],
   })
@@ -25,6 +26,7 @@ test('environment: every variable is read', () => {
     CLAUDE_GATEWAY_ALLOW_LOOPBACK: '1',
     BUN_CONFIG_MAX_HTTP_REQUESTS: '65535',
     NODE_EXTRA_CA_CERTS: '/etc/ssl/ours.pem',
+    AWS_ENDPOINT_URL_STS: 'https://sts.vpce.example.com',
   })
   assert.deepEqual(settings, {
     logLevel: 'debug',
@@ -34,6 +36,7 @@ test('environment: every variable is read', () => {
     proxyIsEgressBoundary: false,
     openRequestsMax: 65_535,
     hasExtraCa: true,
+    stsUrl: 'https://sts.vpce.example.com',
   })
   assert.deepEqual(warnings, [])
 })
@@ -43,7 +46,7 @@ const boundary = { CLAUDE_GATEWAY_PROXY_IS_EGRESS_BOUNDARY: '1', HTTPS_PROXY: 'h
 test('environment: a proxy that is the boundary is said to be one', () => {
   const { settings, warnings } = readEnvironment({ ...boundary, NO_PROXY: '', no_proxy: ' ' })
   assert.equal(settings.proxyIsEgressBoundary, true)
-  assert.equal(settings.proxies?.https.label, 'http://p:3128')
+  assert.equal(settings.proxies?.https?.label, 'http://p:3128')
   assert.deepEqual(warnings, [])
 })
 
@@ -124,4 +127,15 @@ test('environment: empty variables are as if they were not set', () => {
 test('environment: a warning repeats only the start of a long value', () => {
   const { warnings } = readEnvironment({ CLAUDE_GATEWAY_LOG_LEVEL: 'x'.repeat(1000) })
   assert.ok((warnings[0]?.length ?? 0) < 200)
+})
+
+test('environment: an address of STS that is none is not used, and not shown', () => {
+  for (const text of ['sts.example.com', 'ftp://user:secret@x', 'no address']) {
+    const { settings, warnings } = readEnvironment({ AWS_ENDPOINT_URL_STS: text })
+    assert.equal(settings.stsUrl, undefined)
+    assert.deepEqual(warnings, [
+      'AWS_ENDPOINT_URL_STS is no http:// or https:// address, so it is not used',
+    ])
+  }
+  assert.deepEqual(readEnvironment({ AWS_ENDPOINT_URL_STS: '' }).warnings, [])
 })

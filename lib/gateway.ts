@@ -75,7 +75,8 @@ export async function createGateway(parts: GatewayParts): Promise<Gateway> {
   await refuseMixedLoadTest(config, database.store)
   database.hints.start()
   await identity.start()
-  const upstreams = createUpstreams({ egress, cloudEgress: egresses.cloud, clock, log }, config)
+  const reach = { egress: egresses.upstream, cloudEgress: egresses.cloud, stsUrl: settings.stsUrl }
+  const upstreams = createUpstreams({ ...reach, clock, log }, config)
   const telemetry = createTelemetryRelay(
     { egress, clock, log },
     config.telemetry,
@@ -98,13 +99,7 @@ export async function createGateway(parts: GatewayParts): Promise<Gateway> {
 
   return {
     async listen() {
-      const port = await server.listen()
-      for (const line of describeBoot(config, settings, port)) log.info(line)
-      for (const note of loaded.notes) log.info(note)
-      for (const { path, text } of loaded.warnings)
-        log.warn(path === '' ? text : `${path}: ${text}`)
-      // Loopback is for trying things out, on machines whose network nobody closed.
-      if (!settings.allowLoopback) void warnOfMetadata(clock, log) // it never rejects
+      announce(parts, await server.listen())
     },
     async drain(reason) {
       const windowMs = settings.drainTimeoutMs
@@ -127,6 +122,15 @@ export async function createGateway(parts: GatewayParts): Promise<Gateway> {
       return server.cut()
     },
   }
+}
+
+/** What an operator wants to read of a gateway that listens now. */
+function announce({ loaded, settings, clock, log }: GatewayParts, port: number): void {
+  for (const line of describeBoot(loaded.config, settings, port)) log.info(line)
+  for (const note of loaded.notes) log.info(note)
+  for (const { path, text } of loaded.warnings) log.warn(path === '' ? text : `${path}: ${text}`)
+  // Loopback is for trying things out, on machines whose network nobody closed.
+  if (!settings.allowLoopback) void warnOfMetadata(clock, log) // it never rejects
 }
 
 function readCertificate(files: { readonly cert: string; readonly key: string }): Certificate {

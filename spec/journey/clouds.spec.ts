@@ -190,6 +190,8 @@ test('clouds: a client that leaves closes the provider’s stream', async () => 
   const body = ask({ stream: true })
   const { request, head } = open(`${gateway.url}/v1/messages`, { token, body })
   const response = await head
+  assert.equal(response.statusCode, 200)
+  assert.equal(response.headers['content-type'], 'text/event-stream')
   response.on('error', () => {})
   request.on('error', () => {})
   request.destroy()

@@ -4,6 +4,7 @@
  */
 import type { Config } from './config.ts'
 import type { EnvironmentSettings } from './config/environment.ts'
+import { proxyFor } from './egress/proxy-environment.ts'
 import { productVersion } from './kernel/version.ts'
 import type { ForwardConfig } from './telemetry/config.ts'
 import { defaultOpenMax } from './upstream/admission.ts'
@@ -30,7 +31,7 @@ export function describeBoot(
     `upstreams ${upstreams.length}: ${upstreams.map(({ name, provider }) => `${name}(${provider})`).join(', ')}`,
     telemetryLine(telemetry?.forward_to ?? []),
     `managed settings: ${managed === undefined ? 'not configured' : 'configured'}`,
-    ...describeNetwork(settings),
+    ...describeNetwork(settings, oidc),
     openMax === undefined
       ? `upstream requests: at most ${defaultOpenMax} at once per process`
       : `upstream requests: at most ${openMax} at once per process (BUN_CONFIG_MAX_HTTP_REQUESTS)`,
@@ -46,14 +47,26 @@ function telemetryLine(destinations: readonly ForwardConfig[]): string {
 }
 
 /** Only where there is a proxy. Its credentials are no part of its label. */
-function describeNetwork({ proxies, proxyIsEgressBoundary }: EnvironmentSettings): string[] {
+function describeNetwork(
+  { proxies, proxyIsEgressBoundary }: EnvironmentSettings,
+  { issuer, use_proxy }: Config['oidc'],
+): string[] {
   if (proxies === null) return []
   const { https, http, exemptions } = proxies
-  const labels = [...new Set([https.label, http.label])].join(', ')
+  const labels = [...new Set([https, http].flatMap((proxy) => proxy?.label ?? []))].join(', ')
+  if (proxyIsEgressBoundary) {
+    return [
+      `network: proxy-only egress, host names go unresolved to ${labels} (CLAUDE_GATEWAY_PROXY_IS_EGRESS_BOUNDARY)`,
+    ]
+  }
+  const provider = use_proxy === true ? proxyFor(new URL(issuer), proxies) : null
   return [
-    proxyIsEgressBoundary
-      ? `network: proxy-only egress, host names go unresolved to ${labels} (CLAUDE_GATEWAY_PROXY_IS_EGRESS_BOUNDARY)`
-      : `forward proxy ${labels}, NO_PROXY has ${exemptions.length} entries`,
+    `forward proxy ${labels}, NO_PROXY has ${exemptions.length} entries`,
+    ...(provider === null
+      ? []
+      : [
+          `oidc: IdP requests use proxy ${provider.host}:${provider.port}; hosts in NO_PROXY go direct`,
+        ]),
   ]
 }
 

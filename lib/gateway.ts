@@ -57,7 +57,7 @@ export async function createGateway(parts: GatewayParts): Promise<Gateway> {
   refuseUnsupported(config, log)
   const certificate = config.listen.tls && readCertificate(config.listen.tls)
   const egresses = createEgresses({ ...settings, clock }, config.oidc)
-  const egress = egresses.checked
+  const egress = egresses.service
   const database = openDatabase(config.store, { clock, log, hasExtraCa: settings.hasExtraCa })
   const identity = createIdentity(
     { ...config, public_url: config.listen.public_url, tls: config.listen.tls !== undefined },

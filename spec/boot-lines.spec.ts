@@ -85,5 +85,13 @@ test('boot lines: a forward proxy is shown without its password, a boundary as s
     only,
     /\nnetwork: proxy-only egress, host names go unresolved to http:\/\/proxy\.example\.com:3128 /,
   )
-  assert.doesNotMatch(usual + only, /hunter/)
+  const oidc = { issuer: 'https://idp.example.com', client_id: 'gw', client_secret: 'hunter2' }
+  const asked = linesOf({ oidc: { ...oidc, use_proxy: true } }, proxy)
+  assert.match(
+    asked,
+    /\noidc: IdP requests use proxy proxy\.example\.com:3128; hosts in NO_PROXY go/,
+  )
+  const exempt = linesOf({ oidc: { ...oidc, use_proxy: true } }, { ...proxy, NO_PROXY: '.com' })
+  assert.doesNotMatch(usual + exempt, /IdP requests/)
+  assert.doesNotMatch(usual + only + asked, /hunter/)
 })

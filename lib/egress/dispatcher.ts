@@ -12,7 +12,7 @@ import type { Egress, EgressRequest, EgressResponse } from './egress.ts'
 import { createFetch } from './fetch.ts'
 import { createGuardedConnector, type GuardOptions } from './guard.ts'
 import { createProxyConnector } from './proxy-connector.ts'
-import type { Proxies } from './proxy-environment.ts'
+import type { Proxies, ProxyChoice } from './proxy-environment.ts'
 
 export interface EgressOptions extends GuardOptions {
   readonly clock: Clock
@@ -20,6 +20,8 @@ export interface EgressOptions extends GuardOptions {
   readonly proxies?: Proxies | null
   /** Who resolves names of origins behind a proxy; here, unless said otherwise. */
   readonly resolvedBy?: 'here' | 'proxy'
+  /** Any proxy serves both schemes, unless said otherwise. */
+  readonly choice?: ProxyChoice
 }
 
 export function createEgress(options: EgressOptions): Egress {
@@ -56,11 +58,11 @@ export function createEgress(options: EgressOptions): Egress {
 }
 
 function createAgent(options: EgressOptions): Agent {
-  const { proxies, resolvedBy = 'here' } = options
+  const { proxies, resolvedBy = 'here', choice = 'any' } = options
   return new Agent({
     // How an origin is reached is decided here and nowhere else.
     connect: proxies
-      ? createProxyConnector({ ...options, proxies, resolvedBy })
+      ? createProxyConnector({ ...options, proxies, resolvedBy, choice })
       : createGuardedConnector(options),
     allowH2: false,
     // A connection per request under way and no more of a limit than the admission bound in

@@ -14,7 +14,7 @@ import {
   type GuardOptions,
   refused,
 } from './guard.ts'
-import { type ForwardProxy, type Proxies, proxyFor } from './proxy-environment.ts'
+import { type ForwardProxy, type Proxies, type ProxyChoice, proxyFor } from './proxy-environment.ts'
 import { openTunnel, ProxyFailure } from './tunnel.ts'
 
 export interface ProxyRules extends GuardOptions {
@@ -24,6 +24,7 @@ export interface ProxyRules extends GuardOptions {
    * given the name.
    */
   readonly resolvedBy: 'here' | 'proxy'
+  readonly choice: ProxyChoice
   readonly clock: Clock
 }
 
@@ -31,11 +32,11 @@ export interface ProxyRules extends GuardOptions {
 const addressesMax = 3
 
 export function createProxyConnector(rules: ProxyRules): buildConnector.connector {
-  const { proxies } = rules
+  const { proxies, choice } = rules
   const direct = createGuardedConnector(rules)
   const connectTls = buildConnector(createTlsOptions(rules.ca))
   return (options, callback) => {
-    const proxy = proxyFor(options, proxies)
+    const proxy = proxyFor(options, proxies, choice)
     if (proxy === null) {
       direct(options, callback)
       return

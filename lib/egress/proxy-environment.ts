@@ -25,9 +25,10 @@ interface Exemption {
   readonly port: number | null
 }
 
+/** At least one is set. */
 export interface Proxies {
-  readonly https: ForwardProxy
-  readonly http: ForwardProxy
+  readonly https: ForwardProxy | null
+  readonly http: ForwardProxy | null
   readonly exemptions: readonly Exemption[]
 }
 
@@ -35,15 +36,21 @@ export interface Proxies {
 const proxyVariables = ['HTTPS_PROXY', 'HTTP_PROXY']
 
 /**
- * null without any proxy. With one variable set its proxy serves both schemes. `warnings` name
- * variables and never repeat a proxy's URL, which may hold a password.
+ * Which variable counts for an origin: its scheme's own, or, when that is not set, the other one
+ * too.
+ */
+export type ProxyChoice = 'own' | 'any'
+
+/**
+ * null without any proxy. `warnings` name variables and never repeat a proxy's URL, which may hold
+ * a password.
  */
 export function readProxies(environment: Environment): {
   readonly proxies: Proxies | null
   readonly warnings: readonly string[]
 } {
   const warnings: string[] = []
-  const [https, http] = proxyVariables.map((name) => {
+  const [https = null, http = null] = proxyVariables.map((name) => {
     const variable = setVariable(environment, name)
     if (variable === null) return null
     const proxy = parseProxy(variable.text)
@@ -54,16 +61,16 @@ export function readProxies(environment: Environment): {
     }
     return proxy
   })
-  const first = https ?? http
-  if (first === null || first === undefined) return { proxies: null, warnings }
+  if (https === null && http === null) return { proxies: null, warnings }
   const exemptions = readExemptions(environment, warnings)
-  return { proxies: { https: first, http: http ?? first, exemptions }, warnings }
+  return { proxies: { https, http, exemptions }, warnings }
 }
 
 /** The proxy for an origin; null: it is reached directly. */
 export function proxyFor(
   { protocol, hostname, port }: Pick<URL, 'protocol' | 'hostname' | 'port'>,
   proxies: Proxies,
+  choice: ProxyChoice = 'any',
 ): ForwardProxy | null {
   const isSecure = protocol === 'https:'
   const wanted = port === '' ? (isSecure ? 443 : 80) : Number(port)
@@ -74,7 +81,9 @@ export function proxyFor(
       (exemption.host === null || host === exemption.host || host.endsWith(`.${exemption.host}`)),
   )
   if (isExempt) return null
-  return isSecure ? proxies.https : proxies.http
+  const { https, http } = proxies
+  const [own, other] = isSecure ? [https, http] : [http, https]
+  return own ?? (choice === 'any' ? other : null)
 }
 
 /** The name of the variable that sets a proxy; undefined when none does. */

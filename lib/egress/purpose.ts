@@ -20,10 +20,15 @@ export interface ProviderSettings {
 }
 
 export interface Egresses {
-  /** Hosts that an operator names: resolved and checked here, then through the proxy. */
-  readonly checked: Egress
+  /** The API itself, or what stands for it: resolved and checked here, then through the proxy. */
+  readonly upstream: Egress
   /** Clouds' own endpoints, whose names a proxy may resolve. */
   readonly cloud: Egress
+  /**
+   * Collectors and the webhook: as `upstream`, but plain http, which is for services beside the
+   * gateway, takes `HTTP_PROXY` alone.
+   */
+  readonly service: Egress
   /** The OpenID provider: past the proxy unless `use_proxy`, with its own authorities. */
   readonly provider: Egress
   /** What belongs to sign-in, but is a public service: as the provider, with the usual trust. */
@@ -40,19 +45,22 @@ export function createEgresses(
   // Behind a boundary nothing else leads outside, so only a word of the operator's goes past it.
   const viaProxy = isBoundary ? use_proxy !== false : use_proxy === true
   const signIn = { ...base, proxies: viaProxy ? proxies : null, resolvedBy } as const
-  const checked = createEgress({ ...base, proxies, resolvedBy })
+  const upstream = createEgress({ ...base, proxies, resolvedBy })
+  const choice = isBoundary ? 'any' : 'own'
+  const service = createEgress({ ...base, proxies, resolvedBy, choice })
   const cloud = createEgress({ ...base, proxies, resolvedBy: 'proxy' })
   const directory = createEgress(signIn)
   const provider =
     ca_cert_pem === undefined ? directory : createEgress({ ...signIn, ca: ca_cert_pem })
   return {
-    checked,
+    upstream,
     cloud,
+    service,
     provider,
     directory,
     async close() {
       await Promise.all(
-        [...new Set([checked, cloud, provider, directory])].map((one) => one.close()),
+        [...new Set([upstream, cloud, service, provider, directory])].map((one) => one.close()),
       )
     },
   }

@@ -1,13 +1,22 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { proxyFor, proxyVariable, readProxies } from '../../lib/egress/proxy-environment.ts'
+import {
+  type ProxyChoice,
+  proxyFor,
+  proxyVariable,
+  readProxies,
+} from '../../lib/egress/proxy-environment.ts'
 
 /** The proxy that `url` goes through, as people read it; `direct` without one. */
-function way(url: string, environment: Record<string, string>): string {
+function way(url: string, environment: Record<string, string>, choice?: ProxyChoice): string {
   const { proxies, warnings } = readProxies(environment)
   assert.deepEqual(warnings, [])
-  return (proxies === null ? null : proxyFor(new URL(url), proxies))?.label ?? 'direct'
+  return (proxies === null ? null : proxyFor(new URL(url), proxies, choice))?.label ?? 'direct'
 }
+
+/** The same where only the variable of the scheme itself counts. */
+const own = (url: string, environment: Record<string, string>): string =>
+  way(url, environment, 'own')
 
 const secure = { HTTPS_PROXY: 'http://one.example.com:3128' }
 
@@ -17,10 +26,13 @@ test('proxy environment: without variables everything is direct', () => {
   assert.equal(proxyVariable({ HTTPS_PROXY: '' }), undefined)
 })
 
-test('proxy environment: one variable serves both schemes, two serve one each', () => {
+test('proxy environment: one variable serves both schemes, unless only the own one may; two serve one each', () => {
   assert.equal(way('https://api.example.com/', secure), 'http://one.example.com:3128')
   assert.equal(way('http://api.example.com/', secure), 'http://one.example.com:3128')
   assert.equal(way('https://a.example.com/', { http_proxy: 'http://two:1' }), 'http://two:1')
+  assert.equal(own('https://api.example.com/', secure), 'http://one.example.com:3128')
+  assert.equal(own('http://api.example.com/', secure), 'direct')
+  assert.equal(own('https://a.example.com/', { http_proxy: 'http://two:1' }), 'direct')
   const both = { ...secure, HTTP_PROXY: 'http://two:1' }
   assert.equal(way('https://api.example.com/', both), 'http://one.example.com:3128')
   assert.equal(way('http://api.example.com/', both), 'http://two:1')
@@ -67,7 +79,7 @@ test('proxy environment: what is no http proxy is ignored with a warning that ke
     assert.doesNotMatch(warnings.join(), /hunter2/)
   }
   const { proxies } = readProxies({ https_proxy: 'ftp://p', HTTP_PROXY: 'http://two:1' })
-  assert.equal(proxies?.https.label, 'http://two:1')
+  assert.deepEqual([proxies?.https, proxies?.http?.label], [null, 'http://two:1'])
 })
 
 test('proxy environment: NO_PROXY takes hosts, domains and everything', () => {

@@ -23,6 +23,7 @@ const base = { allowLoopback: true, clock: systemClock, resolve: toLoopback }
 
 interface World {
   readonly proxy?: boolean
+  readonly variable?: string
   readonly noProxy?: string
   readonly boundary?: boolean
   readonly oidc?: ProviderSettings
@@ -31,16 +32,17 @@ interface World {
 /** How each purpose reaches one host: directly, through the proxy by address, or by name. */
 async function ways({
   proxy: isSet = true,
+  variable = 'HTTP_PROXY',
   noProxy = '',
   boundary = false,
   oidc = {},
 }: World): Promise<Record<string, string>> {
   const proxy = await createForwardProxy({ answer: () => 403 })
-  const environment = isSet ? { HTTPS_PROXY: proxy.url, NO_PROXY: noProxy } : {}
+  const environment = isSet ? { [variable]: proxy.url, NO_PROXY: noProxy } : {}
   const { proxies } = readProxies(environment)
   const egresses = createEgresses({ ...base, proxies, proxyIsEgressBoundary: boundary }, oidc)
   const found: Record<string, string> = {}
-  for (const purpose of ['checked', 'cloud', 'provider', 'directory'] as const) {
+  for (const purpose of ['upstream', 'cloud', 'service', 'provider', 'directory'] as const) {
     const asked = proxy.targets.length
     const answer = await egresses[purpose].fetch(`http://host.example:${port}/`).then(
       (response) => response.text(),
@@ -55,9 +57,10 @@ async function ways({
   return found
 }
 
-const through = (checked: string, cloud: string, signIn: string): Record<string, string> => ({
-  checked,
+const through = (upstream_: string, cloud: string, signIn: string): Record<string, string> => ({
+  upstream: upstream_,
   cloud,
+  service: upstream_,
   provider: signIn,
   directory: signIn,
 })
@@ -72,6 +75,13 @@ test('egress: clouds go through the proxy by name, hosts an operator names by ch
   assert.deepEqual(await ways({}), through('by address', 'by name', 'direct'))
   const asked = await ways({ oidc: { use_proxy: false } })
   assert.deepEqual(asked, through('by address', 'by name', 'direct'))
+})
+
+test('egress: services beside the gateway, on plain http, take the proxy of plain http alone', async () => {
+  const asked = await ways({ variable: 'HTTPS_PROXY' })
+  assert.deepEqual(asked, { ...through('by address', 'by name', 'direct'), service: 'direct' })
+  const only = await ways({ variable: 'HTTPS_PROXY', boundary: true })
+  assert.deepEqual(only, through('by name', 'by name', 'by name'))
 })
 
 test('egress: sign-in goes through the proxy where it is asked to', async () => {
@@ -105,7 +115,7 @@ test('egress: authorities of the provider are trusted for it alone, in place of 
   const settings = { ...base, proxies: null, proxyIsEgressBoundary: false }
   const ours = createEgresses(settings, { ca_cert_pem: read('ca.crt') })
   assert.equal((await ours.provider.fetch(url)).status, 200)
-  for (const purpose of ['checked', 'cloud', 'directory'] as const) {
+  for (const purpose of ['upstream', 'cloud', 'service', 'directory'] as const) {
     await assert.rejects(ours[purpose].fetch(url), { code: 'UNABLE_TO_VERIFY_LEAF_SIGNATURE' })
   }
   const others = readFileSync(`${import.meta.dirname}/../fixtures/pem/rsa.crt.pem`, 'utf8')

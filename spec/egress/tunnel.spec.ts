@@ -18,7 +18,7 @@ const tls = { cert: read('here.crt'), key: read('server.key') }
 
 function parse(url: string): ForwardProxy {
   const { proxies } = readProxies({ HTTPS_PROXY: url })
-  assert.ok(proxies !== null)
+  assert.ok(proxies?.https)
   return proxies.https
 }
 

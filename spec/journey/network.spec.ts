@@ -75,7 +75,7 @@ test('network: reports go to collectors through the proxy, but those in NO_PROXY
   const nearUrl = near.url.replace('127.0.0.1', 'localhost')
   const gateway = await startGateway(t, {
     ...base,
-    environment: { HTTPS_PROXY: proxy.url, NO_PROXY: 'localhost' },
+    environment: { HTTP_PROXY: proxy.url, NO_PROXY: 'localhost' },
     config: { telemetry: { forward_to: [{ url: far.url }, { url: nearUrl }] } },
   })
   const reply = await send(`${gateway.url}/v1/metrics`, {

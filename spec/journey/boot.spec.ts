@@ -1,11 +1,14 @@
 /** What only the whole process shows while it starts and runs: commands, secrets, tables, logs. */
 import assert from 'node:assert/strict'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { execFile } from 'node:child_process'
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { request } from 'node:https'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { decodeJwt } from 'jose'
 import { send } from '../support/client.ts'
 import { createDatabase, startServer } from '../support/database.ts'
@@ -68,6 +71,23 @@ test('boot: check asks neither the network nor the database (B050)', async (t) =
   assert.equal(await checked.exited, 0)
   assert.equal(nobody.count(), 0)
   assert.equal(checked.audits('config.load').length, 0)
+})
+
+test('boot: without --config it reads gateway.yaml of the folder it stands in (F001)', async () => {
+  const inside = mkdtempSync(join(folder, 'inside-'))
+  const bin = fileURLToPath(new URL('../../bin/gateway.ts', import.meta.url))
+  const run = promisify(execFile)
+  const check = () =>
+    run(process.execPath, ['--import', import.meta.resolve('tsx'), bin, 'check'], {
+      cwd: inside,
+      env: { CLAUDE_GATEWAY_ALLOW_LOOPBACK: '1' },
+    })
+  await assert.rejects(check(), /no --config given, and there is no \.\/gateway\.yaml/)
+  copyFileSync(
+    new URL('../fixtures/config/minimal.yaml', import.meta.url),
+    join(inside, 'gateway.yaml'),
+  )
+  assert.equal((await check()).stdout, 'gateway.yaml is valid\n')
 })
 
 test('boot: mistakes of six kinds are one report, and nothing was connected (B001 B002)', async (t) => {

@@ -22,8 +22,8 @@ export interface ExpiringKeys extends Expiring {
 /** Keys for a request of `caller`; rejects with why there are none, or the signal's reason. */
 export type AwsIdentity = (caller: Caller, signal: AbortSignal) => Promise<AwsKeys>
 
-/** Keys without an end, of a file say, are asked for again after this: somebody may rotate them. */
-const endlessKeysMs = 60 * 60_000
+/** Keys without an end, of a file say, are asked for again within this: somebody rotates them. */
+const endlessKeysMs = 15 * 60_000
 
 /** The configured keys, else the default chain's. */
 export function createAwsIdentity(

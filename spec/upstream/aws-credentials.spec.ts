@@ -104,3 +104,18 @@ test('aws credentials: a source that hangs is a failure after a while, not a han
     await outcome
   })
 })
+
+test('aws credentials: keys without an end are looked for again within a quarter of an hour', async () => {
+  const clock = createFakeClock()
+  const variables = { AWS_ACCESS_KEY_ID: 'AKIDOLD', AWS_SECRET_ACCESS_KEY: 'old' }
+  await withEnvironment(variables, () =>
+    withCloud(async ({ deps }) => {
+      const identity = createAwsIdentity({ ...deps, clock }, 'u1', {})
+      assert.equal((await identity(alice, signal)).accessKeyId, 'AKIDOLD')
+      process.env['AWS_ACCESS_KEY_ID'] = 'AKIDNEW'
+      assert.equal((await identity(alice, signal)).accessKeyId, 'AKIDOLD')
+      await clock.advance(15 * 60_000)
+      assert.equal((await identity(alice, signal)).accessKeyId, 'AKIDNEW')
+    }),
+  )
+})

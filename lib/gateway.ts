@@ -113,7 +113,7 @@ export async function createGateway(parts: GatewayParts): Promise<Gateway> {
       else log.info('drained: no request was cut')
       const leftMs = Math.max(0, windowMs - (clock.elapsed() - startedAt))
       const ended = await telemetry.drain(leftMs)
-      if (ended > 0) log.warn(`drain window over: ended ${ended} telemetry delivery(ies) under way`)
+      if (ended > 0) log.warn(`shutdown: gave up ${ended} telemetry report(s)`)
       await close()
     },
     reload: () => certificates.reload(),

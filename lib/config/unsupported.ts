@@ -49,12 +49,8 @@ export const unsupportedRows: readonly UnsupportedRow[] = [
     restricts: 'without it limits could be overrun',
   },
   {
-    feature: '`extensions.telemetry.queue_bytes`, `extensions.metrics`, `extensions.audit`',
+    feature: '`extensions.metrics`, `extensions.audit`',
     keys: ({ extensions }) => [
-      ...when(
-        extensions.telemetry?.queue_bytes !== undefined,
-        'extensions.telemetry.queue_bytes',
-      ),
       ...when(extensions.metrics !== undefined, 'extensions.metrics'),
       ...when(extensions.audit !== undefined, 'extensions.audit'),
     ],

@@ -48,7 +48,7 @@ export const telemetryKeys: Keys<{ readonly telemetry?: TelemetryConfig | undefi
 export const telemetryExtension: Schema<TelemetryExtension> = block<TelemetryExtension>({
   queue_bytes: optional(
     wholeNumber(1_048_576, 1_073_741_824),
-    'Memory for reports that a collector did not take yet, in bytes; left out: none.',
+    'Memory for reports that collectors did not take yet, all together, in bytes; left out: none.',
   ),
   retry_seconds: defaulted(
     wholeNumber(1, 3600),

@@ -24,18 +24,23 @@ export interface Export {
   readonly contentEncoding: string | undefined
 }
 
+/** `failed` may go better another time; `settled` is taken, or refused for good. */
+export type Delivery = 'settled' | 'failed'
+
 export interface Destination {
   takes(signal: Signal): boolean
   /** Whether an export of so many bytes would be sent now; one that would not is counted. */
   admits(bytes: number): boolean
-  /** Sends the export in the background, or drops it. Never throws. */
-  deliver(export_: Export): void
+  /** The same without counting. */
+  isFree(bytes: number): boolean
+  /** Sends the report, or drops it; what came of it for those who care. Never rejects. */
+  deliver(report: Export): Promise<Delivery>
   /** Counts an export that was lost before it came here. */
   lose(): void
   /** Deliveries under way. */
   readonly inFlight: number
-  /** Resolves once nothing is under way. */
-  quiet(): Promise<void>
+  /** Resolves once nothing is under way, with how many reports were given up on the way. */
+  finish(): Promise<number>
   /** Ends everything under way. */
   cut(reason: Error): void
 }
@@ -67,11 +72,12 @@ const reasonMaxLength = 200
 export function createDestination(deps: DestinationDeps, config: ForwardConfig): Destination {
   const { clock, log } = deps
   const base = config.url.replace(/\/$/, '')
-  const name = nameOf(base)
+  const name = nameOf(config)
   const pause = createPause(name, clock, log)
   const send = createSender(deps, base, config.headers, pause)
   const underWay = new Set<AbortController>()
   let heldBytes = 0
+  let ended = 0
   let onQuiet: (() => void)[] = []
 
   const lose = createLossNotice(clock, (count) =>
@@ -80,11 +86,12 @@ export function createDestination(deps: DestinationDeps, config: ForwardConfig):
         `${heldBytesMax / 1024 / 1024} MiB): dropped ${count} export(s)`,
     ),
   )
+  const fits = (bytes: number): boolean =>
+    underWay.size < inFlightMax && heldBytes + bytes <= heldBytesMax
   const admits = (bytes: number): boolean => {
     if (pause.skips()) return false
-    const fits = underWay.size < inFlightMax && heldBytes + bytes <= heldBytesMax
-    if (!fits) lose()
-    return fits
+    if (!fits(bytes)) lose()
+    return fits(bytes)
   }
   const leave = (limit: AbortController, bytes: number): void => {
     underWay.delete(limit)
@@ -96,27 +103,33 @@ export function createDestination(deps: DestinationDeps, config: ForwardConfig):
   return {
     takes: (signal) => config[signal],
     admits,
+    isFree: (bytes) => !pause.active && fits(bytes),
     lose,
-    deliver(wanted) {
+    async deliver(wanted) {
       const bytes = wanted.body.length
-      if (!admits(bytes)) return
+      if (!admits(bytes)) return 'failed'
       const limit = new AbortController()
       underWay.add(limit)
       heldBytes += bytes
-      void send(wanted, limit).then(() => leave(limit, bytes)) // never rejects
+      const delivery = await send(wanted, limit)
+      leave(limit, bytes)
+      return delivery
     },
     get inFlight() {
       return underWay.size
     },
-    quiet: () =>
-      underWay.size === 0 ? Promise.resolve() : new Promise((resolve) => onQuiet.push(resolve)),
+    async finish() {
+      if (underWay.size > 0) await new Promise<void>((resolve) => onQuiet.push(resolve))
+      return ended
+    },
     cut(reason) {
+      ended += underWay.size
       for (const limit of underWay) limit.abort(reason)
     },
   }
 }
 
-type Send = (wanted: Export, limit: AbortController) => Promise<void>
+type Send = (wanted: Export, limit: AbortController) => Promise<Delivery>
 
 /** One delivery, from the first byte out to the outcome noted with `pause`; never rejects. */
 function createSender(
@@ -140,26 +153,34 @@ function createSender(
         headTimeoutMs: deliveryMs,
         bodySilenceMs: deliveryMs,
       })
-      note(response, pause)
+      const delivery = note(response, pause)
       await discard(response)
+      return delivery
     } catch (error) {
       pause.failed(describeFailure(error).slice(0, reasonMaxLength))
+      return 'failed'
     } finally {
       timer.cancel()
     }
   }
 }
 
-function note({ status, statusText }: EgressResponse, pause: Pause): void {
+function note({ status, statusText }: EgressResponse, pause: Pause): Delivery {
   const reason = `${status} ${statusText}`.trimEnd().slice(0, reasonMaxLength)
-  if (status >= 200 && status < 300) pause.succeeded()
-  else if (payloadRefusals.has(status)) pause.refused(reason)
-  else pause.failed(reason)
+  if (status >= 200 && status < 300) {
+    pause.succeeded()
+  } else if (payloadRefusals.has(status)) {
+    pause.refused(reason)
+  } else {
+    pause.failed(reason)
+    return 'failed'
+  }
+  return 'settled'
 }
 
-/** Without what may be a credential: userinfo, query. */
-function nameOf(base: string): string {
-  const { origin, pathname } = new URL(base)
+/** A destination as the log names it, without what may be a credential: userinfo, query. */
+export function nameOf({ url }: ForwardConfig): string {
+  const { origin, pathname } = new URL(url.replace(/\/$/, ''))
   return pathname === '/' ? origin : origin + pathname
 }
 

@@ -15,6 +15,7 @@ export const pauseMs = 30_000
 const refusalsPerWarning = 100
 
 export interface Pause {
+  readonly active: boolean
   /** Whether an export is to be skipped just now; one that is, is counted. */
   skips(): boolean
   succeeded(): void
@@ -43,6 +44,9 @@ export function createPause(name: string, clock: Clock, log: Log): Pause {
     })
   }
   return {
+    get active() {
+      return paused
+    },
     skips() {
       if (paused) skipped++
       return paused

@@ -5,15 +5,22 @@
  */
 import type { CallerHandler, Exchange, Reply } from '../http/exchange.ts'
 import { ShuttingDown } from '../kernel/abort.ts'
-import type { TelemetryConfig, TelemetryExtension } from './config.ts'
-import { createDestination, type DestinationDeps, type Signal } from './destination.ts'
+import type { ForwardConfig, TelemetryConfig, TelemetryExtension } from './config.ts'
+import {
+  createDestination,
+  type Destination,
+  type DestinationDeps,
+  nameOf,
+  type Signal,
+} from './destination.ts'
+import { createQueuedDestination } from './queue.ts'
 import { createVerifier } from './verify.ts'
 
 export interface TelemetryRelay {
   readonly handlers: Readonly<Record<Signal, CallerHandler>>
   /**
    * Waits for the deliveries under way, at most `windowMs`, then ends them; resolves with how many
-   * were ended. Called when no request can come any more.
+   * reports were given up. Called when no request can come any more.
    */
   drain(windowMs: number): Promise<number>
   /** Ends every delivery now, and a running `drain` with them. */
@@ -34,9 +41,9 @@ const accepted: Reply = { status: 200, headers: [], body: null }
 export function createTelemetryRelay(
   deps: DestinationDeps,
   telemetry: TelemetryConfig | undefined,
-  extension?: Pick<TelemetryExtension, 'verify_identity'>,
+  extension?: TelemetryExtension,
 ): TelemetryRelay {
-  const destinations = (telemetry?.forward_to ?? []).map((entry) => createDestination(deps, entry))
+  const destinations = createDestinations(deps, telemetry?.forward_to ?? [], extension)
   const verify = extension?.verify_identity === true ? createVerifier(deps) : null
   let readingBytes = 0
 
@@ -69,7 +76,7 @@ export function createTelemetryRelay(
       }
       const report = verify === null ? wanted : await verify(wanted, caller)
       if (report === null) return accepted
-      for (const destination of admitting) destination.deliver(report)
+      for (const destination of admitting) void destination.deliver(report) // never rejects
       return accepted
     }
   }
@@ -84,15 +91,27 @@ export function createTelemetryRelay(
       traces: handlerOf('traces'),
     },
     async drain(windowMs) {
-      let ended = 0
-      const timer = deps.clock.after(windowMs, () => {
-        ended = destinations.reduce((sum, { inFlight }) => sum + inFlight, 0)
-        endAll()
-      })
-      await Promise.all(destinations.map((destination) => destination.quiet()))
+      const timer = deps.clock.after(windowMs, endAll)
+      const ended = await Promise.all(destinations.map((destination) => destination.finish()))
       timer.cancel()
-      return ended
+      return ended.reduce((sum, count) => sum + count, 0)
     },
     cut: endAll,
   }
+}
+
+/** One for each collector; with `queue_bytes` all of them share that much memory. */
+function createDestinations(
+  deps: DestinationDeps,
+  entries: readonly ForwardConfig[],
+  extension: TelemetryExtension | undefined,
+): readonly Destination[] {
+  const { queue_bytes: maxBytes, retry_seconds = 0 } = extension ?? {}
+  if (maxBytes === undefined) return entries.map((entry) => createDestination(deps, entry))
+  const budget = { maxBytes, heldBytes: 0 }
+  const { clock, log } = deps
+  const shared = { budget, retryMs: retry_seconds * 1000, clock, log }
+  return entries.map((entry) =>
+    createQueuedDestination(createDestination(deps, entry), { ...shared, name: nameOf(entry) }),
+  )
 }

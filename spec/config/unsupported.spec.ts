@@ -51,7 +51,7 @@ test('unsupported: what is built can be used without a word', () => {
     pricing: { multiplier: 0.9 },
     extensions: {
       upstream_health: {},
-      telemetry: { verify_identity: true },
+      telemetry: { verify_identity: true, queue_bytes: 1_048_576 },
       prices: [{ model: 'm', input: 1, output: 5, cache_read: 0.1, cache_write: 1.25 }],
     },
     cri: {

@@ -200,7 +200,7 @@ test('telemetry: a shutdown ends deliveries when the window is over, and says ho
   await hung.request(0)
   leaving.kill('SIGTERM')
   assert.equal(await leaving.exited, 0)
-  assert.match(leaving.lines.join('\n'), /drain window over: ended 1 telemetry delivery/)
+  assert.match(leaving.lines.join('\n'), /shutdown: gave up 1 telemetry report\(s\)/)
 })
 
 test('telemetry: without a configuration reports are taken and thrown away', async (t) => {

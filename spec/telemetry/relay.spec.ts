@@ -110,7 +110,7 @@ test('telemetry relay: a destination that hangs or fails delays neither client n
   }
   await collectors[2]?.request(9)
   relay.cut()
-  assert.equal(await relay.drain(10_000), 0)
+  assert.ok((await relay.drain(10_000)) >= 10, 'what hung was given up')
 })
 
 test('telemetry relay: a destination that is paused gets nothing, and is not waited for', async (t) => {
@@ -192,7 +192,7 @@ test('telemetry relay: with verify_identity the session says who reports, and no
       forward_to: [{ url, headers: {}, metrics: true, logs: true, traces: true }],
       resource_attributes: {},
     },
-    { verify_identity: true },
+    { verify_identity: true, retry_seconds: 900 },
   )
   const forged =
     '{"resourceLogs":[{"resource":{"attributes":[{"key":"user.id","value":{"stringValue":"mallory"}}]}}]}'
@@ -207,4 +207,44 @@ test('telemetry relay: with verify_identity the session says who reports, and no
   assert.match(lines.join(), /dropped 1 report\(s\) that could not be read/)
   await send(plain, 'metrics', report(forged, headers))
   assert.equal((await collectors[0]?.request(1))?.body.toString(), forged, 'off by default')
+})
+
+test('telemetry relay: with queue_bytes a report outlives a failure of its collector', async (t) => {
+  const { collectors } = await setUp(t, {})
+  const { log, lines } = createRecorder()
+  const url = collectors[0]?.url ?? ''
+  const relay = createTelemetryRelay(
+    { egress, clock: systemClock, log },
+    {
+      forward_to: [{ url, headers: {}, metrics: true, logs: true, traces: true }],
+      resource_attributes: {},
+    },
+    { queue_bytes: 1_048_576, retry_seconds: 900, verify_identity: false },
+  )
+  collectors[0]?.next({ status: 503 }, { fault: 'reset-before-head' })
+  for (const text of ['a', 'b', 'c']) {
+    assert.deepEqual(await send(relay, 'metrics', report(text)), accepted)
+  }
+  assert.equal(await relay.drain(10_000), 0)
+  const taken = collectors[0]?.requests.map(({ body }) => body.toString()).toSorted()
+  assert.equal(taken?.length, 5)
+  assert.deepEqual([...new Set(taken)], ['a', 'b', 'c'])
+  assert.match(lines.join(), /takes reports again: 2 delivered late/)
+})
+
+test('telemetry relay: a shutdown gives up what its collector still does not take', async (t) => {
+  const { collectors } = await setUp(t, {})
+  const { log } = createRecorder()
+  const url = collectors[0]?.url ?? ''
+  const relay = createTelemetryRelay(
+    { egress, clock: systemClock, log },
+    {
+      forward_to: [{ url, headers: {}, metrics: true, logs: true, traces: true }],
+      resource_attributes: {},
+    },
+    { queue_bytes: 1_048_576, retry_seconds: 900, verify_identity: false },
+  )
+  collectors[0]?.always({ status: 503 })
+  for (const text of ['a', 'b']) await send(relay, 'metrics', report(text))
+  assert.equal(await relay.drain(10_000), 2)
 })

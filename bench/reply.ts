@@ -57,11 +57,25 @@ export function nonceOffset(piece: Buffer): number {
   return piece.indexOf(`msg_bench_${noNonce}`) + 'msg_bench_'.length
 }
 
+/** Prose and source code as a coding assistant sends it: an escape every 25 bytes, some non-ASCII. */
+const promptText = `The café's order service answers 500 when a cart is empty. Find out why; keep the tests green.
+import { createServer } from 'node:http'
+import { priceOf } from "./price.ts"
+
+export function totalOf(cart: readonly Item[]): number {
+\tif (cart.length === 0) throw new Error("an empty cart has no total")
+\treturn cart.reduce((sum, item) => sum + priceOf(item) * item.count, 0) // cents
+}
+
+test('total: three items of two kinds', () => {
+  assert.equal(totalOf([{ sku: 'tea', count: 2 }, { sku: 'cake', count: 1 }]), 1150)
+})
+`
+
 /** A request body of about `bytes` bytes in two parts; the nonce is in the short first one. */
 export function buildRequest(bytes: number, streams: boolean): { head: string; tail: Buffer } {
   const head = `{"model":"${model}","metadata":{${requestMark}${noNonce}"},`
-  const text = 'A line of a prompt with "quotes", a\ttab, a path C:\\temp and an é.\n'
-  const turn = text.repeat(15)
+  const turn = promptText.repeat(4)
   const messages = [{ role: 'user', content: [{ type: 'text', text: 'Say hello.' }] }]
   const perTurn = Buffer.byteLength(JSON.stringify(turn)) + 60
   for (let size = head.length + 150; size + perTurn <= bytes; size += perTurn) {

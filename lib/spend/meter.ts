@@ -91,6 +91,7 @@ function meterStream(reply: MeteredReply, warn: Warn): Meter {
     }
   }
   const scanner = createSseScanner({
+    common: 'content_block_delta',
     // Without an event line the type stands in the data.
     wants: (type) => type === 'message_start' || type === 'message_delta' || type === '',
     event(type, data, chars) {

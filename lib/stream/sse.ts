@@ -14,6 +14,8 @@ export interface SseListener {
    * when no `event` line came before.
    */
   wants(type: string): boolean
+  /** The type that nearly all events have, never wanted: those are passed over faster. */
+  readonly common?: string
   /**
    * One event, at its blank line. `data` is null when it was not wanted or grew above the bound,
    * and is valid only during the call. `chars` is the length of the data in UTF-16 units.
@@ -53,6 +55,8 @@ const byteOrderMark = Uint8Array.of(0xef, 0xbb, 0xbf)
 
 interface State {
   readonly listener: SseListener
+  /** How an event of the common type starts, up to its data. */
+  readonly commonHead: Uint8Array | null
   readonly maxBytes: number
   readonly kept: BoundedBytes
   /**
@@ -88,6 +92,7 @@ export function createSseScanner(
 ): SseScanner {
   const state: State = {
     listener,
+    commonHead: listener.common === undefined ? null : headOf(listener.common),
     maxBytes,
     kept: createBoundedBytes(dataInitialBytes, maxBytes),
     place: 'name',
@@ -126,11 +131,19 @@ export function createSseScanner(
 }
 
 function scan(state: State, bytes: Buffer): void {
+  let at = 0
+  if (state.commonHead !== null && isEventStart(state)) {
+    at = passCommon(state, state.commonHead, bytes, at)
+    if (at === bytes.length) return
+  }
   const ascii = isAscii(bytes)
   // Hardly any upstream sends CR, so it is looked for once per chunk, not once per line.
-  let nextCr = bytes.indexOf(carriageReturn)
-  let at = 0
+  let nextCr = bytes.indexOf(carriageReturn, at)
   while (at < bytes.length) {
+    if (state.commonHead !== null && isEventStart(state)) {
+      at = passCommon(state, state.commonHead, bytes, at)
+      if (at === bytes.length) return
+    }
     if (state.afterCr) {
       state.afterCr = false
       if (bytes[at] === lineFeed && ++at === bytes.length) return
@@ -154,6 +167,54 @@ function scan(state: State, bytes: Buffer): void {
     at = end + 1
     endLine(state)
   }
+}
+
+function isEventStart({ place, nameLength, open, afterCr }: State): boolean {
+  return place === 'name' && nameLength === 0 && !open && !afterCr
+}
+
+/**
+ * Passes over whole events of the common type in its usual spelling, in one loop without a call
+ * per line: between two wake-ups of a paced stream the processor has forgotten all other code,
+ * and nine tenths of the meter's cost were finding it again. Stops before any other event, which
+ * is then read line by line.
+ */
+function passCommon(state: State, head: Uint8Array, bytes: Buffer, start: number): number {
+  const { listener } = state
+  const { length } = bytes
+  let at = start
+  for (;;) {
+    const dataAt = at + head.length
+    if (dataAt >= length) return at
+    for (let index = 0; index < head.length; index++) {
+      if (bytes[at + index] !== head[index]) return at
+    }
+    let end = dataAt
+    let chars = 0
+    let byte = 0
+    for (; end < length; end++) {
+      byte = bytes[end] ?? 0
+      if (byte === lineFeed || byte === carriageReturn) break
+      // As `countChars` counts.
+      if (byte < 0x80) chars++
+      else if (byte >= 0xc0) chars += byte < 0xf0 ? 1 : 2
+    }
+    if (byte !== lineFeed || bytes[end + 1] !== lineFeed) return at
+    at = end + 2
+    state.markLength = byteOrderMark.length
+    listener.event(listener.common ?? '', null, chars)
+  }
+}
+
+const heads = new Map<string, Uint8Array>()
+
+/** One per type the product names; made once. */
+function headOf(type: string): Uint8Array {
+  const known = heads.get(type)
+  if (known !== undefined) return known
+  const head = Buffer.from(`event: ${type}\ndata: `)
+  heads.set(type, head)
+  return head
 }
 
 /**

@@ -14,10 +14,11 @@ interface Seen {
 const fixture = (name: string): string =>
   readFileSync(new URL(`../fixtures/streams/${name}`, import.meta.url), 'utf8')
 
-function createCollector(wants: (type: string) => boolean = () => true) {
+function createCollector(wants: (type: string) => boolean = () => true, common?: string) {
   const events: Seen[] = []
   const asked: string[] = []
   const scanner = createSseScanner({
+    ...(common === undefined ? {} : { common }),
     wants(type) {
       asked.push(type)
       return wants(type)
@@ -29,8 +30,12 @@ function createCollector(wants: (type: string) => boolean = () => true) {
   return { scanner, events, asked }
 }
 
-function collect(chunks: readonly Uint8Array[], wants?: (type: string) => boolean): Seen[] {
-  const { scanner, events } = createCollector(wants)
+function collect(
+  chunks: readonly Uint8Array[],
+  wants?: (type: string) => boolean,
+  common?: string,
+): Seen[] {
+  const { scanner, events } = createCollector(wants, common)
   for (const chunk of chunks) {
     const before = Buffer.from(chunk)
     scanner.push(chunk)
@@ -67,6 +72,18 @@ function agrees(text: string): Seen[] {
   const expected = reference(text)
   for (const { name, chunks } of chunkings(text)) {
     assert.deepEqual(collect(chunks), expected, `${name} of ${JSON.stringify(text)}`)
+  }
+  // Naming a common type changes how its events are found, not what is reported of them.
+  for (const common of new Set(expected.map(({ type }) => type))) {
+    const wants = (type: string): boolean => type !== common
+    const passed = collect([Buffer.from(text)], wants)
+    for (const { name, chunks } of chunkings(text)) {
+      assert.deepEqual(
+        collect(chunks, wants, common),
+        passed,
+        `${name} of ${JSON.stringify(text)}, mostly ${common}`,
+      )
+    }
   }
   return expected
 }
@@ -239,6 +256,36 @@ test('sse: data behind an unwanted event is not taken for its own', () => {
     events.map(({ data }) => data),
     [null, '2', null],
   )
+})
+
+test('sse: events of the common type are passed over in any spelling and at any cut', () => {
+  const delta = (data: string): string => `event: delta\ndata: ${data}\n\n`
+  const spellings = [
+    delta('plain') + delta('more'),
+    delta('caf\u00e9 \u{1f375} \u20ac'),
+    delta(''),
+    `event: delta\ndata:no space\n\n${delta('next')}`,
+    `event:delta\ndata: no space\n\n${delta('next')}`,
+    `event: delta\r\ndata: CRLF\r\n\r\n${delta('next')}`,
+    `event: delta\ndata: two\ndata: lines\n\n${delta('next')}`,
+    `event: delta\ndata: one\nid: 7\n\n${delta('next')}`,
+    `event: delta\ndata: a\rb\n\n${delta('next')}`,
+    `event: delta2\ndata: another type\n\n${delta('next')}`,
+    `${delta('a')}: comment\n\n${delta('b')}event: stop\ndata: {}\n\n`,
+    `\uFEFF${delta('behind a mark')}${delta('next')}`,
+    `${delta('a')}\uFEFF${delta('behind a mark too late')}${delta('next')}`,
+    `${delta('a')}event: delta\ndata: cut off`,
+    `${delta('a')}event: del`,
+  ]
+  for (const text of spellings) {
+    const expected = reference(text).map((seen) =>
+      seen.type === 'delta' ? { ...seen, data: null } : seen,
+    )
+    for (const { name, chunks } of [...chunkings(text), ...everySplit(text)]) {
+      const found = collect(chunks, (type) => type !== 'delta', 'delta')
+      assert.deepEqual(found, expected, `${name} of ${JSON.stringify(text)}`)
+    }
+  }
 })
 
 test('sse: lengths count UTF-16 units, whatever the chunking', () => {

@@ -24,10 +24,14 @@ import { createIdentity, type Identity } from './identity/identity.ts'
 import type { Clock } from './kernel/clock.ts'
 import type { Audit, Log } from './kernel/log.ts'
 import { createRoutes } from './routes.ts'
+import { createSpend, type Spend } from './spend/spend.ts'
 import { createTelemetryRelay, type TelemetryRelay } from './telemetry/relay.ts'
 import { createUpstreams } from './upstream/registry.ts'
 import type { Upstream } from './upstream/upstream.ts'
 import { type Database, openDatabase } from './store/database.ts'
+
+/** One statement of a database that is there. */
+const lastFlushMs = 2000
 
 export interface GatewayParts {
   readonly loaded: Extract<LoadedConfig, { kind: 'ok' }>
@@ -58,7 +62,13 @@ export async function createGateway(parts: GatewayParts): Promise<Gateway> {
   const certificate = config.listen.tls && readCertificate(config.listen.tls)
   const egresses = createEgresses({ ...settings, clock }, config.oidc)
   const egress = egresses.service
-  const database = openDatabase(config.store, { clock, log, hasExtraCa: settings.hasExtraCa })
+  const database = openDatabase(config.store, {
+    clock,
+    log,
+    hasExtraCa: settings.hasExtraCa,
+    countsSpend: config.admin !== undefined,
+  })
+  const spend = config.admin === undefined ? null : createSpend({ ...parts, ...database })
   const identity = createIdentity(
     { ...config, public_url: config.listen.public_url, tls: config.listen.tls !== undefined },
     {
@@ -73,6 +83,7 @@ export async function createGateway(parts: GatewayParts): Promise<Gateway> {
   await database.start(signal)
   // Before anything speaks up in the background: a refusal is the last line.
   await refuseMixedLoadTest(config, database.store)
+  spend?.start()
   database.hints.start()
   await identity.start()
   const reach = { egress: egresses.upstream, cloudEgress: egresses.cloud, stsUrl: settings.stsUrl }
@@ -82,7 +93,7 @@ export async function createGateway(parts: GatewayParts): Promise<Gateway> {
     config.telemetry,
     config.extensions.telemetry,
   )
-  const made = { certificate, egress, identity, upstreams, database, telemetry }
+  const made = { certificate, egress, identity, upstreams, database, telemetry, spend }
   const server = createListener(config, made, parts)
   const certificates = keepCertificates(config, {
     initial: certificate,
@@ -93,6 +104,7 @@ export async function createGateway(parts: GatewayParts): Promise<Gateway> {
   const close = async (): Promise<void> => {
     certificates.stop()
     identity.close()
+    spend?.close()
     await Promise.all(upstreams.map((upstream) => upstream.close()))
     await Promise.all([egresses.close(), database.close()])
   }
@@ -102,18 +114,7 @@ export async function createGateway(parts: GatewayParts): Promise<Gateway> {
       announce(parts, await server.listen())
     },
     async drain(reason) {
-      const windowMs = settings.drainTimeoutMs
-      log.info(
-        `${reason}: draining, open requests have ${windowMs} ms (CLAUDE_GATEWAY_DRAIN_TIMEOUT_MS)`,
-      )
-      const startedAt = clock.elapsed()
-      const cut = await server.drain(windowMs)
-      if (cut > 0)
-        log.warn(`drain window over after ${windowMs / 1000}s: cut ${cut} request(s) still open`)
-      else log.info('drained: no request was cut')
-      const leftMs = Math.max(0, windowMs - (clock.elapsed() - startedAt))
-      const ended = await telemetry.drain(leftMs)
-      if (ended > 0) log.warn(`shutdown: gave up ${ended} telemetry report(s)`)
+      await drainParts(reason, { server, telemetry, spend }, parts)
       await close()
     },
     reload: () => certificates.reload(),
@@ -122,6 +123,39 @@ export async function createGateway(parts: GatewayParts): Promise<Gateway> {
       return server.cut()
     },
   }
+}
+
+/** Open requests first: what they used is billed, and what they report is relayed. */
+async function drainParts(
+  reason: string,
+  made: Pick<MadeParts, 'telemetry' | 'spend'> & { readonly server: GatewayServer },
+  { settings, clock, log }: GatewayParts,
+): Promise<void> {
+  const windowMs = settings.drainTimeoutMs
+  log.info(
+    `${reason}: draining, open requests have ${windowMs} ms (CLAUDE_GATEWAY_DRAIN_TIMEOUT_MS)`,
+  )
+  const startedAt = clock.elapsed()
+  const cut = await made.server.drain(windowMs)
+  if (cut > 0)
+    log.warn(`drain window over after ${windowMs / 1000}s: cut ${cut} request(s) still open`)
+  else log.info('drained: no request was cut')
+  const leftMs = Math.max(0, windowMs - (clock.elapsed() - startedAt))
+  await Promise.all([
+    drainTelemetry(made.telemetry, leftMs, log),
+    drainSpend(made.spend, leftMs, log),
+  ])
+}
+
+async function drainTelemetry(telemetry: TelemetryRelay, leftMs: number, log: Log): Promise<void> {
+  const ended = await telemetry.drain(leftMs)
+  if (ended > 0) log.warn(`shutdown: gave up ${ended} telemetry report(s)`)
+}
+
+/** A cut call is billed too, so that even an empty window writes what it can at once. */
+async function drainSpend(spend: Spend | null, leftMs: number, log: Log): Promise<void> {
+  const lost = (await spend?.drain(Math.max(leftMs, lastFlushMs))) ?? 0
+  if (lost > 0) log.error(`shutdown: ${lost} cents of spend could not be written`)
 }
 
 /** What an operator wants to read of a gateway that listens now. */
@@ -144,6 +178,7 @@ interface MadeParts {
   readonly upstreams: readonly Upstream[]
   readonly database: Database
   readonly telemetry: TelemetryRelay
+  readonly spend: Spend | null
 }
 
 function createListener(config: Config, made: MadeParts, parts: GatewayParts): GatewayServer {

@@ -24,9 +24,12 @@ import type { JsonObject } from './policy/policy.ts'
 import { telemetryEnv } from './policy/telemetry-env.ts'
 import { createPolicyWebhook, type PolicyWebhook } from './policy/webhook.ts'
 import type { RouteHandlers } from './routes.ts'
+import { estimate } from './spend/estimate.ts'
+import { openGate, type SpendGate } from './spend/gate.ts'
 import { createMeters } from './spend/meter.ts'
 import { createPrice } from './spend/price.ts'
 import { createRateBook, type RateBook } from './spend/rate-book.ts'
+import type { Spend } from './spend/spend.ts'
 import type { TelemetryRelay } from './telemetry/relay.ts'
 import { createAdmission, defaultBytesMax, defaultOpenMax } from './upstream/admission.ts'
 import { createFailover } from './upstream/failover.ts'
@@ -39,6 +42,8 @@ export interface HandlerParts {
   readonly identity: Identity
   readonly upstreams: readonly Upstream[]
   readonly telemetry: TelemetryRelay
+  /** Null without `admin`. */
+  readonly spend: Spend | null
   readonly readiness: Readiness
   readonly settings: EnvironmentSettings
   readonly clock: Clock
@@ -104,11 +109,18 @@ function rateBookOf({ pricing, extensions: { prices, models } }: Config): RateBo
   return createRateBook({ pricing, prices, models: knownModels(models) })
 }
 
+function gateOf(config: Config, spend: Spend | null): SpendGate {
+  const { admin, enforcement, extensions } = config
+  if (spend === null || admin === undefined) return openGate
+  return spend.gate({ admin, ...enforcement, reserve: extensions.spend.reserve })
+}
+
 function routing(
   config: Config,
-  { upstreams, settings, clock, log, audit }: HandlerParts,
+  { upstreams, settings, spend, clock, log, audit }: HandlerParts,
 ): Omit<InferenceParts, 'access' | 'catalogue' | 'webhook'> {
   const openMax = settings.openRequestsMax
+  const book = rateBookOf(config)
   const health = config.extensions.upstream_health
   return {
     admission: createAdmission(
@@ -128,7 +140,10 @@ function routing(
     }),
     upstreams: new Map(upstreams.map((upstream) => [upstream.name, upstream])),
     openMeter: createMeters(log),
-    price: createPrice(rateBookOf(config), log),
+    price: createPrice(book, log),
+    spend: gateOf(config, spend),
+    estimate: (body, routes) =>
+      estimate({ bodyBytes: body.bytes.length, maxTokens: body.value('max_tokens'), routes }, book),
     loadTest: config.load_test_mode?.enabled === true,
     clock,
     log,

@@ -9,7 +9,7 @@ import {
   openInferenceEntry,
   outcomeOf,
 } from './audit/inference.ts'
-import type { CallerHandler, Exchange, Reply } from './http/exchange.ts'
+import type { CallerHandler, Exchange, HeaderList, Reply } from './http/exchange.ts'
 import { adoptClientRequestId } from './http/request-id.ts'
 import { ClientGone, DeadlineExceeded } from './kernel/abort.ts'
 import type { Caller } from './kernel/caller.ts'
@@ -19,12 +19,14 @@ import type { Audit, Log } from './kernel/log.ts'
 import type { ModelAccess } from './policy/model-access.ts'
 import type { PolicyWebhook } from './policy/webhook.ts'
 import type { Catalogue } from './catalogue/resolve.ts'
-import { toCents } from './spend/amount.ts'
+import { type Amount, toCents } from './spend/amount.ts'
+import type { Admitted, Reserved, SpendGate } from './spend/gate.ts'
 import type { Meter, OpenMeter } from './spend/meter.ts'
 import type { Price } from './spend/price.ts'
+import type { Served } from './spend/rate-book.ts'
 import { type JsonBody, scanJsonBody } from './stream/json-body.ts'
 import type { Outcome, Tap } from './stream/tap.ts'
-import type { Admission, Place } from './upstream/admission.ts'
+import type { Admission } from './upstream/admission.ts'
 import type { Failover, Route } from './upstream/failover.ts'
 import { loadTestCaller } from './upstream/load-test.ts'
 import type { Answer, Ask, Operation, Upstream } from './upstream/upstream.ts'
@@ -39,6 +41,9 @@ export interface InferenceParts {
   readonly upstreams: ReadonlyMap<string, Upstream>
   readonly openMeter: OpenMeter
   readonly price: Price
+  readonly spend: SpendGate
+  /** The most a call may cost (`extensions.spend.reserve`). */
+  readonly estimate: (body: JsonBody, routes: readonly Served[]) => Amount
   /** `load_test_mode.enabled`. */
   readonly loadTest: boolean
   readonly clock: Clock
@@ -55,8 +60,11 @@ export function createInference(parts: InferenceParts): (operation: Operation) =
     const caller = parts.loadTest
       ? loadTestCaller(session, exchange.headers['x-load-test-user'])
       : session
+    const admitted = await admit(operation, exchange, caller, parts)
+    if (admitted.kind === 'refused') return admitted.reply
     const entry = openEntry(exchange, caller, parts)
     const place = await enter(exchange, entry, parts)
+    let leave = (): void => place.leave()
     try {
       const body = scan(await exchange.readBody())
       const model = readModel(body, entry)
@@ -64,18 +72,55 @@ export function createInference(parts: InferenceParts): (operation: Operation) =
       const routes = resolve(model, caller, exchange, parts)
       const ask = { ...describe(operation, exchange, body), model, caller }
       await parts.webhook?.admit({ ...ask, path: exchange.path })
+      const reserved = await reserve(ask, routes, parts)
+      if (reserved.kind === 'refused') {
+        leave()
+        return reserved.reply
+      }
+      leave = () => {
+        place.leave()
+        reserved.release()
+      }
       const result = await parts.failover.first(routes, ask, exchange.path)
       place.releaseBytes()
       if (result.kind === 'client-gone') throw new ClientGone()
       if (result.kind === 'exhausted') refuseExhausted(result.attempts)
       const { answer } = result
-      return reply(answer, sentTo(answer, routes), ask, entry, parts, place)
+      const sent = sentTo(answer, routes)
+      return reply({ answer, sent, ask, usage: admitted.headers, entry, leave }, parts)
     } catch (error) {
-      place.leave()
+      leave()
       entry.end(statusOf(error), error instanceof ClientGone ? 'client_abort' : 'refused')
       throw error
     }
   }
+}
+
+/** Counting tokens is free and never refused for what was spent. */
+function admit(
+  operation: Operation,
+  { requestId }: Exchange,
+  caller: Caller,
+  { spend }: InferenceParts,
+): Admitted | Promise<Admitted> {
+  return operation === 'messages'
+    ? spend.admit(caller, requestId)
+    : { kind: 'admitted', headers: [] }
+}
+
+/** Holds what the call may cost, where that is asked for. */
+function reserve(
+  { operation, caller, requestId, body, model }: Ask,
+  routes: readonly Route[],
+  { spend, estimate }: InferenceParts,
+): Reserved | Promise<Reserved> {
+  if (operation !== 'messages') return { kind: 'reserved', release: () => {} }
+  return spend.reserve(caller, requestId, () =>
+    estimate(
+      body,
+      routes.map((route) => ({ upstream: route.upstream.name, sent: route.model, asked: model })),
+    ),
+  )
 }
 
 function openEntry(exchange: Exchange, caller: Caller, parts: InferenceParts): InferenceEntry {
@@ -165,15 +210,22 @@ function refuseExhausted(attempts: number): never {
   return fail('inference/all-failed', { message: `all upstreams failed (${attempts} attempted)` })
 }
 
+/** A call that an upstream answers. */
+interface Answered {
+  readonly answer: Answer
+  /** The model in the answering upstream's spelling. */
+  readonly sent: string
+  readonly ask: Ask
+  /** What the caller is told about their limits. */
+  readonly usage: HeaderList
+  readonly entry: InferenceEntry
+  /** Gives the room of the call back. */
+  readonly leave: () => void
+}
+
 /** From here on the head is out: what goes wrong is told inside the body and in the audit. */
-function reply(
-  answer: Answer,
-  sent: string,
-  ask: Ask,
-  entry: InferenceEntry,
-  parts: InferenceParts,
-  place: Place,
-): Reply {
+function reply(call: Answered, parts: InferenceParts): Reply {
+  const { answer, sent, ask, usage, entry } = call
   entry.upstream = answer.upstream
   entry.upstreamRequestId = answer.upstreamRequestId
   entry.upstreamCloudRequestId = answer.upstreamCloudRequestId
@@ -181,24 +233,34 @@ function reply(
   const isMetered = isSuccess && ask.operation === 'messages'
   const metered = { streams: ask.streams, model: sent, contentType: contentTypeOf(answer) }
   const meter = isMetered ? parts.openMeter(metered) : null
-  const finish = (ended: Outcome): Finish => {
-    const usage = meter?.usage()
-    const isIncomplete = ended === 'complete' && usage?.complete === false
-    const outcome = isIncomplete ? 'upstream_incomplete' : outcomeOf(ended)
-    if (usage === undefined) return { outcome, usage }
-    const amount = parts.price(usage, { upstream: answer.upstream, sent, asked: ask.model })
-    return { outcome, usage: { ...usage, cents: toCents(amount) } }
-  }
-  const leaving: Tap = { name: 'admission', settle: () => place.leave() }
-  const audit = entry.tap(answer.status, finish)
+  const leaving: Tap = { name: 'admission', settle: () => call.leave() }
+  const audit = entry.tap(answer.status, (ended) => finish(ended, meter, call, parts))
   return {
     status: answer.status,
-    headers: isSuccess ? [...answer.headers, ['request-id', ask.requestId]] : answer.headers,
+    headers: isSuccess
+      ? [...answer.headers, ...usage, ['request-id', ask.requestId]]
+      : answer.headers,
     body: answer.body,
     // The meter settles before the audit line that reports its figures.
     taps: meter === null ? [audit, leaving] : [meter, audit, leaving],
     breakOff: (reason) => breakOff(reason, meter, ask, answer, parts.log),
   }
+}
+
+/** Bills what a metered reply used, however it ended. */
+function finish(
+  ended: Outcome,
+  meter: Meter | null,
+  { answer, sent, ask }: Answered,
+  { price, spend }: InferenceParts,
+): Finish {
+  const usage = meter?.usage()
+  const isIncomplete = ended === 'complete' && usage?.complete === false
+  const outcome = isIncomplete ? 'upstream_incomplete' : outcomeOf(ended)
+  if (usage === undefined) return { outcome, usage }
+  const amount = price(usage, { upstream: answer.upstream, sent, asked: ask.model })
+  spend.accrue(ask.caller, amount)
+  return { outcome, usage: { ...usage, cents: toCents(amount) } }
 }
 
 /** An SSE body ends with an error event that clients understand; any other must look cut. */

@@ -39,16 +39,6 @@ export function findUnsupported(
 
 export const unsupportedRows: readonly UnsupportedRow[] = [
   {
-    feature: 'Spend limits: `admin`, `enforcement`',
-    keys: ({ admin }) => when(admin !== undefined, 'admin'),
-    restricts: 'without it spend limits would not be enforced',
-  },
-  {
-    feature: 'Reservations: `extensions.spend.reserve`',
-    keys: ({ extensions: { spend } }) => when(spend.reserve, 'extensions.spend.reserve'),
-    restricts: 'without it limits could be overrun',
-  },
-  {
     feature: '`extensions.metrics`, `extensions.audit`',
     keys: ({ extensions }) => [
       ...when(extensions.metrics !== undefined, 'extensions.metrics'),

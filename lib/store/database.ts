@@ -9,6 +9,7 @@ import { connectAtBoot } from './connect.ts'
 import { createConnector } from './connection.ts'
 import { createKv } from './kv.ts'
 import { migrate } from './migrate.ts'
+import { ownMigrations } from './migrations/own.ts'
 import { createHints, type Hints } from './notify.ts'
 import { createStore } from './pool.ts'
 import { createRateLimit } from './rate-limit.ts'
@@ -33,11 +34,13 @@ export interface DatabaseDeps {
   readonly log: Log
   /** Whether NODE_EXTRA_CA_CERTS is set: `sslmode=require` then verifies the chain. */
   readonly hasExtraCa?: boolean
+  /** Whether spend is counted; only then this gateway needs tables of its own. */
+  readonly countsSpend?: boolean
 }
 
 /** Opens no connection yet. Throws on a URL that the configuration check refuses. */
 export function openDatabase(config: StoreConfig, deps: DatabaseDeps): Database {
-  const { clock, log, hasExtraCa = false } = deps
+  const { clock, log, hasExtraCa = false, countsSpend = false } = deps
   const read = readTarget(config)
   if ('problems' in read) {
     throw new Error(
@@ -62,7 +65,7 @@ export function openDatabase(config: StoreConfig, deps: DatabaseDeps): Database 
     readiness: createReadiness(store, { graceSeconds: config.readiness_grace_seconds, clock }),
     async start(signal) {
       await connectAtBoot({ store, target, connectTimeoutMs, clock, log, signal })
-      await migrate({ store, log })
+      await migrate({ store, log, own: countsSpend ? ownMigrations : [] })
       sweep = startSweep({ store, clock, log })
     },
     async close() {

@@ -8,7 +8,7 @@
  */
 import type { Log } from '../kernel/log.ts'
 import { capsByPeriodSignature, createCapsByPeriod } from './migrations/caps-by-period.ts'
-import { type OwnMigration, ownMigrations } from './migrations/own.ts'
+import type { OwnMigration } from './migrations/own.ts'
 import {
   sharedTables,
   sharedVersions,
@@ -40,7 +40,7 @@ export async function migrate(deps: {
   readonly own?: readonly OwnMigration[]
   readonly lockWaitMs?: number
 }): Promise<void> {
-  const { store, log, own = ownMigrations, lockWaitMs = lockTimeoutMs } = deps
+  const { store, log, own = [], lockWaitMs = lockTimeoutMs } = deps
   log.info(
     'waiting for migration lock (another replica may hold it; ' +
       `pg_locks shows who, key ${lockKey}, should this line stay the last)`,

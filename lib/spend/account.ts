@@ -1,0 +1,210 @@
+/**
+ * What one replica knows of a caller's caps: the database's figures of the last sync, what was
+ * spent here since, and the lease out of which calls are admitted without asking. Values and
+ * arithmetic only; `ledger.ts` fills them and decides when to ask.
+ */
+import type { Caller } from '../kernel/caller.ts'
+import { type Period, periodsAt } from './period.ts'
+import { type Standing, standingOf } from './standing.ts'
+import {
+  type AccountState,
+  type CapState,
+  defaultWant,
+  leaseSeconds,
+  type PoolState,
+} from './sync.ts'
+
+/** Money that may be spent before the database is asked again. */
+export class Allowance {
+  /** Cents of the lease. */
+  lease = 0
+  /** Cents accrued here that the figures of the last sync do not hold. */
+  since = 0
+  /** Cents accrued here that are not counted in the database yet. */
+  unsettled = 0
+  /** Cents reserved for calls under way; part of the lease. */
+  held = 0
+  /** Cents of about the last minute. */
+  #burn = 0
+  #burnAt = 0
+
+  get free(): number {
+    return this.lease - this.since - this.held
+  }
+
+  accrue(cents: number, elapsedMs: number): void {
+    this.since += cents
+    this.unsettled += cents
+    this.#burn = this.#burn * Math.exp((this.#burnAt - elapsedMs) / burnMs) + cents
+    this.#burnAt = elapsedMs
+  }
+
+  settle(cents: number): void {
+    // Rounding of sums must not leave a debt of a millionth of a cent for ever.
+    this.unsettled = Math.max(0, this.unsettled - cents)
+  }
+
+  /** A lease worth about a minute, so that a busy caller asks rarely. */
+  get want(): number {
+    return Math.max(defaultWant, this.#burn)
+  }
+}
+
+const burnMs = 60_000
+
+/** The shared budget of a group, as one replica knows it. */
+export class Pool extends Allowance {
+  limit = 0n
+  spent = 0
+}
+
+/** Figures without a lease are worth this long; so long a change made by SQL goes unseen. */
+const freshMs = leaseSeconds * 1000
+/** A refusal is remembered this long, so that a client that keeps trying costs no query each. */
+const refusalMs = 1000
+/** The database ends a lease a little later than the replica stops using it. */
+const leaseMs = leaseSeconds * 1000 - 1000
+/** Leases and figures in use are renewed with the next flush from this age on. */
+const renewMs = 4000
+/** A person's row is written again after this long; its retention is counted in days. */
+const identityMs = 60_000
+
+export type Check =
+  | { readonly kind: 'known'; readonly standing: Standing }
+  /** `last` is what was known, for the case that nobody can be asked. */
+  | { readonly kind: 'ask'; readonly last: Standing | null }
+
+export class Account extends Allowance {
+  readonly sub: string
+  groups: readonly string[]
+  caps: readonly CapState[] = []
+  pools: readonly Pool[] = []
+  poolNames: readonly string[] = []
+  revision = -1n
+  #syncedAt = Number.NEGATIVE_INFINITY
+  #period: Period | null = null
+  #identityAt = Number.NEGATIVE_INFINITY
+  #identity = ''
+
+  constructor(caller: Caller) {
+    super()
+    this.sub = caller.sub
+    this.groups = caller.groups
+  }
+
+  /** The database's word, `unsettled` not included. */
+  update(state: AccountState, pools: readonly Pool[], revision: bigint, time: Time): void {
+    this.caps = state.caps
+    this.pools = pools
+    this.poolNames = state.pools.map(({ group }) => group)
+    this.lease = state.lease
+    this.since = this.unsettled
+    this.revision = revision
+    this.#syncedAt = time.elapsed
+    this.#period = periodsAt(time.now).daily
+  }
+
+  /** Whether something limits this caller. */
+  get isLimited(): boolean {
+    return this.pools.length > 0 || this.caps.some(({ cap }) => cap !== null)
+  }
+
+  standing(now: number): Standing {
+    const caps = this.caps.map((cap) => ({ ...cap, spent: cap.spent + this.since }))
+    const pools = this.pools.map(({ limit, spent, since }, index): PoolState => ({
+      group: this.poolNames[index] ?? '',
+      limit,
+      spent: spent + since,
+    }))
+    return standingOf(caps, pools, now)
+  }
+
+  /**
+   * The standing of a call there is no room for: of the limits that are not spent, the one with
+   * the least left is promised to calls under way.
+   */
+  promised(now: number): Standing {
+    const standing = this.standing(now)
+    if (standing.kind === 'over-cap' || standing.kind === 'over-pool') return standing
+    const [pool] = this.pools.toSorted((a, b) => leftOf(a) - leftOf(b))
+    const left = this.caps.flatMap(({ cap, spent }) => (cap === null ? [] : [Number(cap) - spent]))
+    if (standing.kind === 'within' && (pool === undefined || Math.min(...left) <= leftOf(pool))) {
+      return { kind: 'over-cap', cap: standing.cap }
+    }
+    if (pool === undefined) return standing
+    const { limit, spent } = pool
+    const group = this.poolNames[this.pools.indexOf(pool)] ?? ''
+    const { endsAt } = periodsAt(now).monthly
+    return { kind: 'over-pool', groups: [group], cents: limit, spent, endsAt }
+  }
+
+  check({ groups }: Caller, revision: bigint, { now, elapsed }: Time): Check {
+    const isCurrent =
+      this.#period !== null &&
+      this.revision >= revision &&
+      now < this.#period.endsAt &&
+      sameGroups(groups, this.groups)
+    if (!isCurrent) return { kind: 'ask', last: null }
+    const age = elapsed - this.#syncedAt
+    const standing = this.standing(now)
+    const isOver = standing.kind === 'over-cap' || standing.kind === 'over-pool'
+    if (isOver)
+      return age < refusalMs ? { kind: 'known', standing } : { kind: 'ask', last: standing }
+    if (!this.isLimited) {
+      return age < freshMs ? { kind: 'known', standing } : { kind: 'ask', last: null }
+    }
+    const hasRoom = age < leaseMs && this.hasRoomFor(0)
+    return hasRoom ? { kind: 'known', standing } : { kind: 'ask', last: null }
+  }
+
+  /** Whether the lease, and that of each pool, covers `cents` more and is not used up. */
+  hasRoomFor(cents: number): boolean {
+    const isOwnLimited = this.caps.some(({ cap }) => cap !== null)
+    return [...(isOwnLimited ? [this] : []), ...this.pools].every(
+      ({ free }) => free > 0 && free >= cents,
+    )
+  }
+
+  hold(cents: number): void {
+    for (const allowance of [this, ...this.pools]) allowance.held += cents
+  }
+
+  release(cents: number): void {
+    for (const allowance of [this, ...this.pools]) {
+      allowance.held = Math.max(0, allowance.held - cents)
+    }
+  }
+
+  /** Whether what is known is old enough to be renewed along with a flush. */
+  wantsRenewal(elapsed: number): boolean {
+    return this.isLimited || elapsed - this.#syncedAt > renewMs
+  }
+
+  /** Whether a lease that holds money for calls under way would end soon. */
+  wantsExtension(elapsed: number): boolean {
+    return this.held > 0 && elapsed - this.#syncedAt > renewMs
+  }
+
+  /** True when the person's row is to be written now; the next time after a while. */
+  takeIdentity({ email, name, groups }: Caller, elapsed: number): boolean {
+    const identity = JSON.stringify([email, name, groups])
+    if (identity === this.#identity && elapsed - this.#identityAt < identityMs) return false
+    this.#identity = identity
+    this.#identityAt = elapsed
+    return true
+  }
+}
+
+/** One moment on both clocks, in milliseconds. */
+export interface Time {
+  readonly now: number
+  readonly elapsed: number
+}
+
+function sameGroups(a: readonly string[], b: readonly string[]): boolean {
+  return a === b || (a.length === b.length && a.every((group, index) => group === b[index]))
+}
+
+function leftOf({ limit, spent }: Pool): number {
+  return Number(limit) - spent
+}

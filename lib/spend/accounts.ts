@@ -1,0 +1,93 @@
+/**
+ * All callers and shared budgets one replica knows of, bounded: whoever was not seen for long is
+ * forgotten and asked about again. Applies what the database says; `ledger.ts` does the asking.
+ */
+import type { Caller } from '../kernel/caller.ts'
+import { Account, Pool, type Time } from './account.ts'
+import type { Entry, PoolAsk, PoolState, SyncResult } from './sync.ts'
+
+/** About 600 bytes each. */
+const accountsMax = 50_000
+/** Groups with a shared budget; an organization has dozens. */
+const poolsMax = 10_000
+
+/** An account and the groups it was asked about with. */
+export type Asked = readonly (readonly [Account, readonly string[]])[]
+
+export class Accounts {
+  /** In order of last use. */
+  readonly #accounts = new Map<string, Account>()
+  readonly #pools = new Map<string, Pool>()
+
+  get size(): number {
+    return this.#accounts.size
+  }
+
+  find(sub: string): Account | undefined {
+    return this.#accounts.get(sub)
+  }
+
+  of(caller: Caller): Account {
+    const known = this.#accounts.get(caller.sub)
+    if (known !== undefined) {
+      this.#accounts.delete(caller.sub)
+      this.#accounts.set(caller.sub, known)
+      return known
+    }
+    if (this.#accounts.size >= accountsMax) {
+      const [oldest] = this.#accounts.keys()
+      if (oldest !== undefined) this.#accounts.delete(oldest)
+    }
+    const account = new Account(caller)
+    this.#accounts.set(caller.sub, account)
+    return account
+  }
+
+  /** Nothing that is known holds any more. */
+  forgetStandings(): void {
+    for (const account of this.#accounts.values()) account.revision = -1n
+  }
+
+  /** What to say of the pools of these accounts when they are asked about. */
+  poolsOf(accounts: Iterable<Account>): PoolAsk[] {
+    const names = new Set([...accounts].flatMap(({ poolNames }) => poolNames))
+    return [...names].map((id) => {
+      const pool = this.#pools.get(id)
+      return { id, want: pool?.want ?? 0, held: pool?.held ?? 0 }
+    })
+  }
+
+  /** These entries are in the database's figures from now on. */
+  settle(entries: readonly Entry[]): void {
+    for (const { sub, groups, cents } of entries) {
+      this.#accounts.get(sub)?.settle(cents)
+      for (const group of new Set(groups)) this.#pools.get(group)?.settle(cents)
+    }
+  }
+
+  /** Takes the database's figures over; returns how many holds of each account are granted. */
+  apply(asked: Asked, result: SyncResult, time: Time): Map<Account, number> {
+    const granted = new Map<Account, number>()
+    for (const [index, [account, groups]] of asked.entries()) {
+      const state = result.accounts[index]
+      if (state === undefined) continue
+      const pools = state.pools.map((pool) => this.#updatePool(pool, result.poolLeases))
+      account.groups = groups
+      account.update(state, pools, result.revision, time)
+      granted.set(account, state.granted)
+    }
+    return granted
+  }
+
+  #updatePool({ group, limit, spent }: PoolState, leases: ReadonlyMap<string, number>): Pool {
+    const known = this.#pools.get(group)
+    if (known === undefined && this.#pools.size >= poolsMax) this.#pools.clear()
+    const pool = known ?? new Pool()
+    this.#pools.set(group, pool)
+    pool.limit = limit
+    pool.spent = spent
+    pool.lease = leases.get(group) ?? 0
+    pool.since = pool.unsettled
+    return pool
+  }
+}

@@ -1,0 +1,376 @@
+/**
+ * Keeps what callers spend and where they stand, for one replica: accruals go to the database in
+ * batches, standings come back with them, and in steady state nobody waits for either
+ * (docs/decisions/0011). One statement at a time is under way; whoever asks at the same moment
+ * shares it. Lives as long as the process, whatever configuration is in force.
+ */
+import { randomUUID } from 'node:crypto'
+import { DeadlineExceeded } from '../kernel/abort.ts'
+import type { Caller } from '../kernel/caller.ts'
+import type { Clock, Timer } from '../kernel/clock.ts'
+import type { Log } from '../kernel/log.ts'
+import { sqlState } from '../store/failure.ts'
+import type { Store } from '../store/store.ts'
+import type { Account, Time } from './account.ts'
+import { Accounts, type Asked } from './accounts.ts'
+import { type Amount, toCents } from './amount.ts'
+import { createPending, type Pending } from './pending.ts'
+import type { Standing } from './standing.ts'
+import { type Ask, type Batch, createSync, type Sync, type SyncResult } from './sync.ts'
+
+/**
+ * What the database says, or that it says nothing. A hold that is not granted comes with a
+ * standing that is over: what is left of it is promised to other calls.
+ */
+export type Verdict =
+  | { readonly kind: 'standing'; readonly standing: Standing; readonly granted: boolean }
+  | { readonly kind: 'unknown'; readonly reason: string }
+
+export interface Ledger {
+  /** From memory where possible. Never rejects; bounded by `askMs`. */
+  standing(caller: Caller): Verdict | Promise<Verdict>
+  /** Reserves `cents` for a call; `granted` says whether. Give them back with `release`. */
+  hold(caller: Caller, cents: number): Verdict | Promise<Verdict>
+  release(caller: Caller, cents: number): void
+  accrue(caller: Caller, amount: Amount): void
+  /** Caps changed: what was known before `revision` is asked for again. */
+  capsChanged(revision: bigint): void
+  /** `admin.group_limit_mode` of the configuration in force. */
+  setMode(mode: 'min' | 'max'): void
+  /** Writes what waits, for at most `windowMs`; returns the cents that could not be written. */
+  drain(windowMs: number): Promise<number>
+  close(): void
+  stats(): LedgerStats
+}
+
+export interface LedgerStats {
+  /** Rows that wait for the database. */
+  readonly rows: number
+  readonly cents: number
+  /** How long the oldest has waited, milliseconds. */
+  readonly waitedMs: number
+  readonly accounts: number
+  /** Statements sent so far. */
+  readonly syncs: number
+  /** Callers asked about on the path of a request so far. */
+  readonly asks: number
+}
+
+export interface LedgerDeps {
+  readonly store: Store
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/** Longest wait of a request for its standing (B037). */
+const askMs = 1500
+/** A flush that takes longer is sent again, under the same id. */
+const syncMs = 1500
+/** At most one flush in this time; it is what `kill -9` can lose. */
+const flushMs = 100
+/** After a pause the first accrual is written at once, but with what arrives beside it. */
+const gatherMs = 10
+/** Between two tries while the database is away. */
+const retryMs = 1000
+/** So many failures in a row say that asking is in vain … */
+const failuresMax = 3
+/** … for this long; then one caller tries again. */
+const breakMs = 5000
+/** Callers asked about in one statement: some milliseconds of the database. */
+const asksMax = 500
+interface Waiting {
+  readonly account: Account
+  readonly caller: Caller
+  /** Null: only the standing is asked for. */
+  readonly hold: number | null
+  readonly resolve: (verdict: Verdict) => void
+}
+
+export function createLedger(deps: LedgerDeps): Ledger {
+  return new ReplicaLedger(deps)
+}
+
+class ReplicaLedger implements Ledger {
+  readonly #clock: Clock
+  readonly #log: Log
+  readonly #sync: Sync
+  readonly #pending: Pending
+  readonly #accounts = new Accounts()
+  /** Accounts with money held for calls under way. */
+  readonly #holding = new Set<Account>()
+  #touched = new Set<Account>()
+  #waiting: Waiting[] = []
+  #mode: 'min' | 'max' = 'min'
+  #revision = 0n
+  #running: Promise<void> | null = null
+  #flushTimer: Timer | null = null
+  #flushAt = 0
+  #oldestAt: number | null = null
+  #failures = 0
+  #brokenUntil = 0
+  #syncs = 0
+  #asks = 0
+  readonly #extend: Timer
+
+  constructor({ store, clock, log }: LedgerDeps) {
+    this.#clock = clock
+    this.#log = log
+    this.#sync = createSync(store, randomUUID(), syncMs)
+    this.#pending = createPending(log)
+    this.#extend = clock.every(1000, () => this.#extendHolds())
+  }
+
+  standing(caller: Caller): Verdict | Promise<Verdict> {
+    const account = this.#accounts.of(caller)
+    const check = account.check(caller, this.#revision, this.#time())
+    if (check.kind === 'known') {
+      return { kind: 'standing', standing: check.standing, granted: true }
+    }
+    return this.#ask(account, caller, null, check.last)
+  }
+
+  hold(caller: Caller, cents: number): Verdict | Promise<Verdict> {
+    const account = this.#accounts.of(caller)
+    const check = account.check(caller, this.#revision, this.#time())
+    if (check.kind === 'known' && (!account.isLimited || account.hasRoomFor(cents))) {
+      this.#keep(account, cents)
+      return { kind: 'standing', standing: check.standing, granted: true }
+    }
+    return this.#ask(account, caller, cents, check.kind === 'ask' ? check.last : null)
+  }
+
+  release({ sub }: Caller, cents: number): void {
+    const account = this.#accounts.find(sub)
+    if (account === undefined) return
+    account.release(cents)
+    if (account.held === 0) this.#holding.delete(account)
+  }
+
+  accrue(caller: Caller, amount: Amount): void {
+    const { now, elapsed } = this.#time()
+    const account = this.#accounts.of(caller)
+    const cents = toCents(amount)
+    for (const allowance of [account, ...account.pools]) allowance.accrue(cents, elapsed)
+    this.#pending.add(caller, amount, now, account.takeIdentity(caller, elapsed))
+    this.#touched.add(account)
+    this.#oldestAt ??= elapsed
+    this.#scheduleFlush(gatherMs)
+  }
+
+  capsChanged(revision: bigint): void {
+    if (revision > this.#revision) this.#revision = revision
+  }
+
+  setMode(mode: 'min' | 'max'): void {
+    if (mode === this.#mode) return
+    this.#mode = mode
+    this.#accounts.forgetStandings()
+  }
+
+  async drain(windowMs: number): Promise<number> {
+    const end = this.#clock.elapsed() + windowMs
+    while (!this.#pending.isEmpty && this.#clock.elapsed() < end) {
+      await this.#start(true)
+      if (this.#failures > 0) await new Promise<void>((go) => this.#clock.after(flushMs, go))
+    }
+    return this.#pending.cents()
+  }
+
+  close(): void {
+    this.#flushTimer?.cancel()
+    this.#extend.cancel()
+  }
+
+  stats(): LedgerStats {
+    return {
+      rows: this.#pending.size,
+      cents: this.#pending.cents(),
+      waitedMs: this.#oldestAt === null ? 0 : this.#clock.elapsed() - this.#oldestAt,
+      accounts: this.#accounts.size,
+      syncs: this.#syncs,
+      asks: this.#asks,
+    }
+  }
+
+  #time(): Time {
+    return { now: this.#clock.now(), elapsed: this.#clock.elapsed() }
+  }
+
+  #keep(account: Account, cents: number): void {
+    account.hold(cents)
+    this.#holding.add(account)
+  }
+
+  #ask(
+    account: Account,
+    caller: Caller,
+    hold: number | null,
+    last: Standing | null,
+  ): Promise<Verdict> {
+    // A cap that was spent stays spent; nobody can have changed it while the database is away.
+    const unknown = (reason: string): Verdict =>
+      last === null
+        ? { kind: 'unknown', reason }
+        : { kind: 'standing', standing: last, granted: false }
+    if (this.#clock.elapsed() < this.#brokenUntil) {
+      return Promise.resolve(unknown('the database did not answer lately'))
+    }
+    this.#asks += 1
+    const { promise, resolve } = Promise.withResolvers<Verdict>()
+    const timer = this.#clock.after(askMs, () => {
+      this.#waiting = this.#waiting.filter((entry) => entry !== waiting)
+      resolve(unknown(`no answer of the database within ${askMs} ms`))
+    })
+    const waiting: Waiting = {
+      account,
+      caller,
+      hold,
+      resolve(verdict) {
+        timer.cancel()
+        resolve(verdict.kind === 'unknown' ? unknown(verdict.reason) : verdict)
+      },
+    }
+    this.#waiting.push(waiting)
+    void this.#start()
+    return promise
+  }
+
+  /** `#run` deals with its failures itself. */
+  #start(drains = false): Promise<void> {
+    // Whoever asks in this turn of the event loop shares the statement.
+    this.#running ??= Promise.resolve().then(() => this.#run(drains))
+    return this.#running
+  }
+
+  #scheduleFlush(delayMs: number): void {
+    if (this.#flushTimer !== null) return
+    const wait = Math.max(delayMs, this.#flushAt - this.#clock.elapsed())
+    this.#flushTimer = this.#clock.after(wait, () => {
+      this.#flushTimer = null
+      void this.#start()
+    })
+  }
+
+  #extendHolds(): void {
+    const elapsed = this.#clock.elapsed()
+    const ending = [...this.#holding].filter((account) => account.wantsExtension(elapsed))
+    if (ending.length === 0) return
+    for (const account of ending) this.#touched.add(account)
+    void this.#start()
+  }
+
+  async #run(drains: boolean): Promise<void> {
+    const running = this.#running
+    try {
+      do await this.#once(drains)
+      while (this.#waiting.length > 0)
+    } finally {
+      if (this.#running === running) this.#running = null
+      if (!this.#pending.isEmpty) this.#scheduleFlush(this.#failures > 0 ? retryMs : 0)
+    }
+  }
+
+  async #once(drains: boolean): Promise<void> {
+    const elapsed = this.#clock.elapsed()
+    const isDue = drains || elapsed >= this.#flushAt
+    const batch = isDue ? this.#pending.next() : null
+    const waiting = this.#waiting.slice(0, asksMax)
+    this.#waiting = this.#waiting.slice(asksMax)
+    const accounts = this.#gather(waiting, isDue, elapsed)
+    if (batch === null && accounts.size === 0) return
+    if (isDue) this.#flushAt = elapsed + flushMs
+    const holdsOf = (account: Account): number[] =>
+      waiting.flatMap((entry) => (entry.account === account ? (entry.hold ?? []) : []))
+    const asks = [...accounts].map(([account, groups]): Ask => ({
+      sub: account.sub,
+      groups,
+      want: account.want,
+      held: account.held,
+      holds: holdsOf(account),
+    }))
+    this.#syncs += 1
+    try {
+      const result = await this.#sync({
+        mode: this.#mode,
+        now: this.#clock.now(),
+        batch,
+        asks,
+        pools: this.#accounts.poolsOf(accounts.keys()),
+      })
+      this.#succeeded(batch)
+      this.#apply([...accounts], result, waiting)
+    } catch (error) {
+      this.#failed(batch, waiting, error)
+    }
+  }
+
+  /** Accounts to ask about with their groups: those that wait, then those in use. */
+  #gather(
+    waiting: readonly Waiting[],
+    isDue: boolean,
+    elapsed: number,
+  ): Map<Account, readonly string[]> {
+    const accounts = new Map<Account, readonly string[]>()
+    for (const { account, caller } of waiting) accounts.set(account, caller.groups)
+    if (!isDue) return accounts
+    const rest = new Set<Account>()
+    for (const account of this.#touched) {
+      if (accounts.size >= asksMax) rest.add(account)
+      else if (!accounts.has(account) && account.wantsRenewal(elapsed)) {
+        accounts.set(account, account.groups)
+      }
+    }
+    this.#touched = rest
+    return accounts
+  }
+
+  #succeeded(batch: Batch | null): void {
+    if (this.#failures >= failuresMax) this.#log.info('spend: the database answers again')
+    this.#failures = 0
+    this.#brokenUntil = 0
+    if (batch === null) return
+    this.#pending.settled(batch.id)
+    this.#oldestAt = this.#pending.isEmpty ? null : this.#clock.elapsed()
+    this.#accounts.settle(batch.entries)
+  }
+
+  #apply(asked: Asked, result: SyncResult, waiting: readonly Waiting[]): void {
+    this.capsChanged(result.revision)
+    const time = this.#time()
+    const granted = this.#accounts.apply(asked, result, time)
+    for (const { account, hold, resolve } of waiting) {
+      const left = granted.get(account) ?? 0
+      const isGranted = hold === null || left > 0
+      if (hold !== null) granted.set(account, left - 1)
+      if (hold !== null && isGranted) this.#keep(account, hold)
+      const standing = isGranted ? account.standing(time.now) : account.promised(time.now)
+      resolve({ kind: 'standing', standing, granted: isGranted })
+    }
+  }
+
+  #failed(batch: Batch | null, waiting: readonly Waiting[], error: unknown): void {
+    const reason = describe(error)
+    const state = sqlState(error)
+    // Classes 22 and 23 of PostgreSQL: it is the data that is wrong, and would be again.
+    if (batch !== null && state !== undefined && /^2[23]/.test(state)) {
+      this.#pending.refused(batch.id, reason)
+    }
+    this.#failures += 1
+    if (this.#failures === 1 || waiting.length > 0) {
+      this.#log.warn(
+        waiting.length > 0
+          ? `spend check failed: ${reason}`
+          : `spend: ${this.#pending.cents()} cents wait for the database: ${reason}`,
+      )
+    }
+    if (this.#failures >= failuresMax) this.#brokenUntil = this.#clock.elapsed() + breakMs
+    for (const { resolve } of waiting) resolve({ kind: 'unknown', reason })
+  }
+}
+
+function describe(error: unknown): string {
+  for (let at = error; at instanceof Error; at = at.cause) {
+    if (at instanceof DeadlineExceeded || !(at.cause instanceof Error)) return at.message
+  }
+  return String(error)
+}

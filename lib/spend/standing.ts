@@ -1,0 +1,67 @@
+/**
+ * Where a caller stands with regard to their caps and their groups' shared budgets: the decision
+ * behind every 429 and every usage header. Pure; the figures come from `account.ts`.
+ */
+import { type Period, type PeriodName, periodNames, periodsAt } from './period.ts'
+import type { CapState, PoolState } from './sync.ts'
+
+/** The cap that is described to the caller: the fullest one, or the one that blocks. */
+export interface DescribedCap {
+  readonly period: PeriodName
+  readonly cents: bigint
+  readonly spent: number
+  readonly source: CapState['source']
+  readonly endsAt: number
+}
+
+export type Standing =
+  /** No cap holds for this caller. */
+  | { readonly kind: 'open' }
+  | { readonly kind: 'within'; readonly cap: DescribedCap }
+  | { readonly kind: 'over-cap'; readonly cap: DescribedCap }
+  | {
+      readonly kind: 'over-pool'
+      readonly groups: readonly string[]
+      readonly cents: bigint
+      readonly spent: number
+      readonly endsAt: number
+    }
+
+/** A cap blocks from the moment it is spent; a cap of 0 always does. */
+export function isSpent(spent: number, cents: bigint): boolean {
+  return spent >= Number(cents)
+}
+
+export function standingOf(
+  caps: readonly CapState[],
+  pools: readonly PoolState[],
+  nowMs: number,
+): Standing {
+  const periods = periodsAt(nowMs)
+  const limited = caps.flatMap((cap) => describe(cap, periods[cap.period]))
+  const over = limited.filter(({ spent, cents }) => isSpent(spent, cents))
+  const [blocking] = over.toSorted(byReset)
+  if (blocking !== undefined) return { kind: 'over-cap', cap: blocking }
+  const [empty, ...others] = pools.filter(({ spent, limit }) => isSpent(spent, limit))
+  if (empty !== undefined) {
+    const { limit, spent } = empty
+    const groups = [empty, ...others].map(({ group }) => group)
+    return { kind: 'over-pool', groups, cents: limit, spent, endsAt: periods.monthly.endsAt }
+  }
+  const [fullest] = limited.toSorted((a, b) => utilization(b) - utilization(a))
+  return fullest === undefined ? { kind: 'open' } : { kind: 'within', cap: fullest }
+}
+
+/** Spent as a share of the cap, unrounded. A cap of 0 is full. */
+export function utilization({ spent, cents }: Pick<DescribedCap, 'spent' | 'cents'>): number {
+  return cents === 0n ? 1 : spent / Number(cents)
+}
+
+function describe({ period, cap, spent, source }: CapState, { endsAt }: Period): DescribedCap[] {
+  return cap === null ? [] : [{ period, cents: cap, spent, source, endsAt }]
+}
+
+/** Waiting for the last one to reset is what helps; of two that reset together the longer one. */
+function byReset(a: DescribedCap, b: DescribedCap): number {
+  return b.endsAt - a.endsAt || periodNames.indexOf(b.period) - periodNames.indexOf(a.period)
+}

@@ -7,6 +7,7 @@ import { nearest } from '../lib/kernel/spelling.ts'
 export type Command =
   | { readonly kind: 'serve'; readonly config: string | undefined }
   | { readonly kind: 'check'; readonly config: string | undefined }
+  | { readonly kind: 'doctor'; readonly config: string | undefined; readonly json: boolean }
   | { readonly kind: 'help' }
   | { readonly kind: 'version' }
   | { readonly kind: 'mistake'; readonly message: string }
@@ -16,14 +17,17 @@ export const defaultConfigPath: string = 'gateway.yaml'
 
 export const usage: string = `Usage: gateway [--config FILE]         serve
        gateway check [--config FILE]   validate the file, without network or database
+       gateway doctor [--config FILE] [--json]
+                                       try everything the file names, change and spend nothing
 
 Options:
   --config FILE   configuration; without it ./${defaultConfigPath} is taken when there is one
+  --json          doctor: findings as JSON instead of a table
   --version       print the version
   --help          print this text
 
 Exit codes:
-  0   served and drained, or the configuration is valid
+  0   served and drained, the configuration is valid, or the doctor found nothing that fails
   1   wrong arguments, an invalid configuration, or boot failed; standard error says why
 
 Environment:
@@ -35,9 +39,10 @@ Environment:
 Signals: SIGTERM and SIGINT drain, a second one cuts what is still open.
 `
 
-const commands = ['check']
+const commands = ['check', 'doctor']
 const options = {
   config: { type: 'string' },
+  json: { type: 'boolean' },
   version: { type: 'boolean' },
   help: { type: 'boolean' },
 } as const
@@ -72,6 +77,9 @@ export function parseCommandLine(args: readonly string[]): Command {
   }
   if (more.length > 0) return mistake(`unexpected argument '${more[0]}'`)
   const config = typeof values.config === 'string' ? values.config : undefined
+  const json = values.json === true
+  if (command === 'doctor') return { kind: 'doctor', config, json }
+  if (json) return mistake("option '--json' belongs to the command doctor")
   return { kind: command === undefined ? 'serve' : 'check', config }
 }
 

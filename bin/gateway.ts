@@ -5,6 +5,8 @@
 import { existsSync } from 'node:fs'
 import { readEnvironment } from '../lib/config/environment.ts'
 import { formatProblems, formatWarnings, loadConfig, type LoadedConfig } from '../lib/config.ts'
+import { examine } from '../lib/doctor/doctor.ts'
+import { formatFindings } from '../lib/doctor/table.ts'
 import { createGateway, type Gateway } from '../lib/gateway.ts'
 import { systemClock } from '../lib/kernel/clock.ts'
 import { createFileSink } from '../lib/kernel/line-sink.ts'
@@ -40,20 +42,26 @@ async function main(): Promise<void> {
       return exit(1)
     case 'check':
       return check(read(command.config))
+    case 'doctor':
+      return diagnose(command.config, command.json)
     case 'serve':
       return serve(command.config)
   }
 }
 
+/** The file to read, or null with the reason on standard error. */
+function locate(given: string | undefined): string | null {
+  if (given !== undefined || existsSync(defaultConfigPath)) return given ?? defaultConfigPath
+  process.stderr.write(
+    `error: no --config given, and there is no ./${defaultConfigPath}\nRun 'gateway --help' for usage.\n`,
+  )
+  return null
+}
+
 /** The configuration, or null with the reason on standard error. */
 function read(given: string | undefined): { loaded: LoadedConfig; path: string } | null {
-  const path = given ?? defaultConfigPath
-  if (given === undefined && !existsSync(path)) {
-    process.stderr.write(
-      `error: no --config given, and there is no ./${defaultConfigPath}\nRun 'gateway --help' for usage.\n`,
-    )
-    return null
-  }
+  const path = locate(given)
+  if (path === null) return null
   const loaded = loadConfig({ path, environment: process.env, now: clock.now() })
   if (loaded.kind === 'ok') return { loaded, path }
   const count = loaded.problems.length
@@ -68,6 +76,18 @@ function check(source: ReturnType<typeof read>): Promise<never> {
   process.stderr.write(formatWarnings(source.loaded.warnings))
   process.stdout.write(`${source.path} is valid\n`)
   return exit(0)
+}
+
+async function diagnose(given: string | undefined, asJson: boolean): Promise<never> {
+  const path = locate(given)
+  if (path === null) return exit(1)
+  const { settings, warnings } = readEnvironment(process.env)
+  const loaded = loadConfig({ path, environment: process.env, now: clock.now() })
+  const findings = await examine({ loaded, settings, warnings, clock })
+  process.stdout.write(
+    asJson ? `${JSON.stringify({ findings }, null, 2)}\n` : formatFindings(findings),
+  )
+  return exit(findings.some(({ result }) => result === 'fail') ? 1 : 0)
 }
 
 async function serve(given: string | undefined): Promise<void> {

@@ -38,6 +38,8 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   audit: shared,
   telemetry: shared,
   config: [...shared, 'upstream', 'identity', 'policy', 'spend', 'audit', 'telemetry'],
+  // Tries what the others will use, so it knows them all; nothing but bin knows it.
+  doctor: [...shared, 'upstream', 'identity', 'policy', 'spend', 'audit', 'telemetry', 'config'],
 }
 
 /** Package → the one place under lib that may know it. */

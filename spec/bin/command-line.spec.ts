@@ -22,6 +22,20 @@ test('command line: serving and checking take the file in either form', () => {
   })
 })
 
+test('command line: the doctor takes the file and the form of its report', () => {
+  assert.deepEqual(parseCommandLine(['doctor', '--config', 'a.yaml']), {
+    kind: 'doctor',
+    config: 'a.yaml',
+    json: false,
+  })
+  assert.deepEqual(parseCommandLine(['doctor', '--json']), {
+    kind: 'doctor',
+    config: undefined,
+    json: true,
+  })
+  assert.match(mistakeOf('check', '--json'), /'--json' belongs to the command doctor/)
+})
+
 test('command line: help and version win over everything else', () => {
   assert.deepEqual(parseCommandLine(['--bogus', '--help']), { kind: 'help' })
   assert.deepEqual(parseCommandLine(['check', '--version']), { kind: 'version' })

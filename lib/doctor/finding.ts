@@ -1,0 +1,26 @@
+/**
+ * What the doctor says: one finding for each thing looked at, with the fix beside every problem.
+ * Made by the checks of this folder, shown by `table.ts`. No text may hold a secret.
+ */
+export type Finding =
+  | { readonly check: string; readonly result: 'ok'; readonly seen: string }
+  | {
+      readonly check: string
+      /** `fail`: people or requests are turned away. `warn`: they may be, or soon will. */
+      readonly result: 'warn' | 'fail'
+      readonly seen: string
+      /** What to do, as a sentence for the operator. */
+      readonly fix: string
+    }
+
+export function ok(check: string, seen: string): Finding {
+  return { check, result: 'ok', seen }
+}
+
+export function warned(check: string, seen: string, fix: string): Finding {
+  return { check, result: 'warn', seen, fix }
+}
+
+export function failed(check: string, seen: string, fix: string): Finding {
+  return { check, result: 'fail', seen, fix }
+}

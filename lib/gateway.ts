@@ -186,7 +186,9 @@ function createListener(config: Config, made: MadeParts, parts: GatewayParts): G
   const { listen, access_control, limits } = config
   const { identity, database } = made
   const readiness: Readiness = () => (server.draining ? 'draining' : database.readiness())
-  const routes = createRoutes(createHandlers(config, { ...parts, ...made, readiness }))
+  const routes = createRoutes(
+    createHandlers(config, { ...parts, ...made, store: database.store, readiness }),
+  )
   const server = createServer(
     {
       edge: createEdge({

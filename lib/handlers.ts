@@ -6,6 +6,7 @@ import { knownModels } from './catalogue/entry.ts'
 import { type Catalogue, createCatalogue } from './catalogue/resolve.ts'
 import type { Config } from './config.ts'
 import type { EnvironmentSettings } from './config/environment.ts'
+import type { Handler } from './http/exchange.ts'
 import { createReadyz, type Readiness } from './http/health.ts'
 import type { Egress } from './egress/egress.ts'
 import type { Identity } from './identity/identity.ts'
@@ -24,12 +25,15 @@ import type { JsonObject } from './policy/policy.ts'
 import { telemetryEnv } from './policy/telemetry-env.ts'
 import { createPolicyWebhook, type PolicyWebhook } from './policy/webhook.ts'
 import type { RouteHandlers } from './routes.ts'
+import { createAdminApi } from './spend/admin/admin-api.ts'
 import { estimate } from './spend/estimate.ts'
 import { openGate, type SpendGate } from './spend/gate.ts'
 import { createMeters } from './spend/meter.ts'
 import { createPrice } from './spend/price.ts'
 import { createRateBook, type RateBook } from './spend/rate-book.ts'
 import type { Spend } from './spend/spend.ts'
+import { createUsageReport } from './spend/usage-report.ts'
+import type { Store } from './store/store.ts'
 import type { TelemetryRelay } from './telemetry/relay.ts'
 import { createAdmission, defaultBytesMax, defaultOpenMax } from './upstream/admission.ts'
 import { createFailover } from './upstream/failover.ts'
@@ -44,6 +48,7 @@ export interface HandlerParts {
   readonly telemetry: TelemetryRelay
   /** Null without `admin`. */
   readonly spend: Spend | null
+  readonly store: Store
   readonly readiness: Readiness
   readonly settings: EnvironmentSettings
   readonly clock: Clock
@@ -88,6 +93,8 @@ export function createHandlers(config: Config, parts: HandlerParts): RouteHandle
     messages: inference('messages'),
     countTokens: inference('count_tokens'),
     telemetry: parts.telemetry.handlers,
+    usage: createUsageReport(parts, config.admin),
+    admin: adminOf(config, parts),
   }
 }
 
@@ -107,6 +114,19 @@ function webhookOf({ cri }: Config, parts: HandlerParts): PolicyWebhook | null {
 
 function rateBookOf({ pricing, extensions: { prices, models } }: Config): RateBook {
   return createRateBook({ pricing, prices, models: knownModels(models) })
+}
+
+function adminOf({ admin }: Config, parts: HandlerParts): Handler | null {
+  const { spend, identity } = parts
+  if (admin === undefined || spend === null) return null
+  return createAdminApi(
+    {
+      ...parts,
+      verifySession: (exchange) => identity.identify(exchange),
+      capsChanged: (revision) => spend.capsChanged(revision),
+    },
+    admin,
+  )
 }
 
 function gateOf(config: Config, spend: Spend | null): SpendGate {

@@ -6,6 +6,7 @@ import { handleHealthz } from './http/health.ts'
 import type { CallerHandler, Handler } from './http/exchange.ts'
 import type { Route } from './http/router.ts'
 import type { IdentityHandlers } from './identity/identity.ts'
+import { costReportPath, spendLimitsPath } from './spend/admin/admin-api.ts'
 
 export interface RouteHandlers {
   readonly readyz: Handler
@@ -17,12 +18,16 @@ export interface RouteHandlers {
   readonly bootstrap: CallerHandler
   readonly messages: CallerHandler
   readonly countTokens: CallerHandler
+  readonly usage: CallerHandler
+  /** Null without `admin`: its paths are like any unknown one then. */
+  readonly admin: Handler | null
   readonly telemetry: Readonly<Record<'metrics' | 'logs' | 'traces', CallerHandler>>
 }
 
 export function createRoutes(handlers: RouteHandlers): readonly Route[] {
   const { readyz, landing, protocol, identity } = handlers
   const { managedSettings, bootstrap, models, messages, countTokens, telemetry } = handlers
+  const { usage, admin } = handlers
   return [
     { method: 'GET+HEAD', path: '/healthz', access: 'health', handle: handleHealthz },
     { method: 'GET+HEAD', path: '/readyz', access: 'health', handle: readyz },
@@ -54,5 +59,13 @@ export function createRoutes(handlers: RouteHandlers): readonly Route[] {
     { method: 'POST', path: '/v1/metrics', access: 'caller', handle: telemetry.metrics },
     { method: 'POST', path: '/v1/logs', access: 'caller', handle: telemetry.logs },
     { method: 'POST', path: '/v1/traces', access: 'caller', handle: telemetry.traces },
+    { method: 'GET', path: '/api/oauth/usage', access: 'caller', handle: usage },
+    ...(admin === null
+      ? []
+      : [spendLimitsPath, costReportPath].map((prefix): Route => ({
+          access: 'admin',
+          prefix,
+          handle: admin,
+        }))),
   ]
 }

@@ -63,6 +63,8 @@ export interface IdentityHandlers {
 export interface Identity {
   /** The caller of a bearer request. Audits and throws `session/invalid-token` otherwise. */
   authenticate(exchange: Exchange): Promise<Caller> | Caller
+  /** The caller of a valid bearer, else null: for routes with credentials of their own. */
+  identify(exchange: Exchange): Promise<Caller | null>
   readonly handlers: IdentityHandlers
   /** Loads the provider's metadata; boot waits for it and fails with it. */
   ready(): Promise<void>
@@ -100,6 +102,10 @@ export function createIdentity(options: IdentityOptions, deps: IdentityDeps): Id
   const forms = createDeviceForms(parts)
   return {
     authenticate: createAuthenticate(sessions, audit),
+    async identify({ headers: { authorization } }) {
+      if (authorization === undefined) return null
+      return sessions.recall(authorization) ?? (await sessions.verify(authorization)) ?? null
+    },
     handlers: {
       discovery: createDiscoveryDocument(parts.originOf, () => revocations.active),
       deviceAuthorization: createDeviceAuthorization(parts),

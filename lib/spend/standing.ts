@@ -2,7 +2,7 @@
  * Where a caller stands with regard to their caps and their groups' shared budgets: the decision
  * behind every 429 and every usage header. Pure; the figures come from `account.ts`.
  */
-import { type Period, type PeriodName, periodNames, periodsAt } from './period.ts'
+import { type PeriodName, type Periods, periodNames, periodsAt } from './period.ts'
 import type { CapState, PoolState } from './sync.ts'
 
 /** The cap that is described to the caller: the fullest one, or the one that blocks. */
@@ -38,7 +38,7 @@ export function standingOf(
   nowMs: number,
 ): Standing {
   const periods = periodsAt(nowMs)
-  const limited = caps.flatMap((cap) => describe(cap, periods[cap.period]))
+  const limited = describeCaps(caps, periods)
   const over = limited.filter(({ spent, cents }) => isSpent(spent, cents))
   const [blocking] = over.toSorted(byReset)
   if (blocking !== undefined) return { kind: 'over-cap', cap: blocking }
@@ -48,7 +48,7 @@ export function standingOf(
     const groups = [empty, ...others].map(({ group }) => group)
     return { kind: 'over-pool', groups, cents: limit, spent, endsAt: periods.monthly.endsAt }
   }
-  const [fullest] = limited.toSorted((a, b) => utilization(b) - utilization(a))
+  const [fullest] = limited.toSorted(byShare)
   return fullest === undefined ? { kind: 'open' } : { kind: 'within', cap: fullest }
 }
 
@@ -57,11 +57,23 @@ export function utilization({ spent, cents }: Pick<DescribedCap, 'spent' | 'cent
   return cents === 0n ? 1 : spent / Number(cents)
 }
 
-function describe({ period, cap, spent, source }: CapState, { endsAt }: Period): DescribedCap[] {
-  return cap === null ? [] : [{ period, cents: cap, spent, source, endsAt }]
+/** The caps that limit something. */
+export function describeCaps(caps: readonly CapState[], periods: Periods): DescribedCap[] {
+  return caps.flatMap(({ period, cap, spent, source }) =>
+    cap === null ? [] : [{ period, cents: cap, spent, source, endsAt: periods[period].endsAt }],
+  )
+}
+
+/** The fullest first; of two that are as full the longer one. */
+export function byShare(a: DescribedCap, b: DescribedCap): number {
+  return utilization(b) - utilization(a) || byLength(a, b)
+}
+
+function byLength(a: DescribedCap, b: DescribedCap): number {
+  return periodNames.indexOf(b.period) - periodNames.indexOf(a.period)
 }
 
 /** Waiting for the last one to reset is what helps; of two that reset together the longer one. */
 function byReset(a: DescribedCap, b: DescribedCap): number {
-  return b.endsAt - a.endsAt || periodNames.indexOf(b.period) - periodNames.indexOf(a.period)
+  return b.endsAt - a.endsAt || byLength(a, b)
 }

@@ -26,6 +26,7 @@ import type { Audit, Log } from './kernel/log.ts'
 import { createRoutes } from './routes.ts'
 import { createSpend, type Spend } from './spend/spend.ts'
 import { createTelemetryRelay, type TelemetryRelay } from './telemetry/relay.ts'
+import { createInputCounter, type InputCounter } from './upstream/count-input.ts'
 import { createUpstreams } from './upstream/registry.ts'
 import type { Upstream } from './upstream/upstream.ts'
 import { type Database, openDatabase } from './store/database.ts'
@@ -93,7 +94,8 @@ export async function createGateway(parts: GatewayParts): Promise<Gateway> {
     config.telemetry,
     config.extensions.telemetry,
   )
-  const made = { certificate, egress, identity, upstreams, database, telemetry, spend }
+  const counter = createInputCounter({ upstreams, clock, log })
+  const made = { certificate, egress, identity, upstreams, counter, database, telemetry, spend }
   const server = createListener(config, made, parts)
   const certificates = keepCertificates(config, {
     initial: certificate,
@@ -114,7 +116,7 @@ export async function createGateway(parts: GatewayParts): Promise<Gateway> {
       announce(parts, await server.listen())
     },
     async drain(reason) {
-      await drainParts(reason, { server, telemetry, spend }, parts)
+      await drainParts(reason, { ...made, server }, parts)
       await close()
     },
     reload: () => certificates.reload(),
@@ -128,7 +130,7 @@ export async function createGateway(parts: GatewayParts): Promise<Gateway> {
 /** Open requests first: what they used is billed, and what they report is relayed. */
 async function drainParts(
   reason: string,
-  made: Pick<MadeParts, 'telemetry' | 'spend'> & { readonly server: GatewayServer },
+  made: MadeParts & { readonly server: GatewayServer },
   { settings, clock, log }: GatewayParts,
 ): Promise<void> {
   const windowMs = settings.drainTimeoutMs
@@ -143,7 +145,7 @@ async function drainParts(
   const leftMs = Math.max(0, windowMs - (clock.elapsed() - startedAt))
   await Promise.all([
     drainTelemetry(made.telemetry, leftMs, log),
-    drainSpend(made.spend, leftMs, log),
+    made.counter.idle().then(() => drainSpend(made.spend, leftMs, log)),
   ])
 }
 
@@ -179,6 +181,7 @@ interface MadeParts {
   readonly database: Database
   readonly telemetry: TelemetryRelay
   readonly spend: Spend | null
+  readonly counter: InputCounter
 }
 
 function createListener(config: Config, made: MadeParts, parts: GatewayParts): GatewayServer {

@@ -36,6 +36,7 @@ import { createUsageReport } from './spend/usage-report.ts'
 import type { Store } from './store/store.ts'
 import type { TelemetryRelay } from './telemetry/relay.ts'
 import { createAdmission, defaultBytesMax, defaultOpenMax } from './upstream/admission.ts'
+import type { InputCounter } from './upstream/count-input.ts'
 import { createFailover } from './upstream/failover.ts'
 import { createHealth } from './upstream/health.ts'
 import type { Upstream } from './upstream/upstream.ts'
@@ -48,6 +49,7 @@ export interface HandlerParts {
   readonly telemetry: TelemetryRelay
   /** Null without `admin`. */
   readonly spend: Spend | null
+  readonly counter: InputCounter
   readonly store: Store
   readonly readiness: Readiness
   readonly settings: EnvironmentSettings
@@ -137,7 +139,7 @@ function gateOf(config: Config, spend: Spend | null): SpendGate {
 
 function routing(
   config: Config,
-  { upstreams, settings, spend, clock, log, audit }: HandlerParts,
+  { upstreams, settings, spend, counter, clock, log, audit }: HandlerParts,
 ): Omit<InferenceParts, 'access' | 'catalogue' | 'webhook'> {
   const openMax = settings.openRequestsMax
   const book = rateBookOf(config)
@@ -162,6 +164,7 @@ function routing(
     openMeter: createMeters(log),
     price: createPrice(book, log),
     spend: gateOf(config, spend),
+    countInput: counter.count,
     estimate: (body, routes) =>
       estimate({ bodyBytes: body.bytes.length, maxTokens: body.value('max_tokens'), routes }, book),
     loadTest: config.load_test_mode?.enabled === true,

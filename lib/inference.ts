@@ -24,9 +24,11 @@ import type { Admitted, Reserved, SpendGate } from './spend/gate.ts'
 import type { Meter, OpenMeter } from './spend/meter.ts'
 import type { Price } from './spend/price.ts'
 import type { Served } from './spend/rate-book.ts'
+import type { Usage } from './spend/usage.ts'
 import { type JsonBody, scanJsonBody } from './stream/json-body.ts'
 import type { Outcome, Tap } from './stream/tap.ts'
 import type { Admission } from './upstream/admission.ts'
+import type { CountInput } from './upstream/count-input.ts'
 import type { Failover, Route } from './upstream/failover.ts'
 import { loadTestCaller } from './upstream/load-test.ts'
 import type { Answer, Ask, Operation, Upstream } from './upstream/upstream.ts'
@@ -42,6 +44,8 @@ export interface InferenceParts {
   readonly openMeter: OpenMeter
   readonly price: Price
   readonly spend: SpendGate
+  /** For answers that do not say what their input was. */
+  readonly countInput: CountInput
   /** The most a call may cost (`extensions.spend.reserve`). */
   readonly estimate: (body: JsonBody, routes: readonly Served[]) => Amount
   /** `load_test_mode.enabled`. */
@@ -251,16 +255,24 @@ function reply(call: Answered, parts: InferenceParts): Reply {
 function finish(
   ended: Outcome,
   meter: Meter | null,
-  { answer, sent, ask }: Answered,
-  { price, spend }: InferenceParts,
-): Finish {
+  call: Answered,
+  parts: InferenceParts,
+): Finish | Promise<Finish> {
   const usage = meter?.usage()
   const isIncomplete = ended === 'complete' && usage?.complete === false
   const outcome = isIncomplete ? 'upstream_incomplete' : outcomeOf(ended)
   if (usage === undefined) return { outcome, usage }
+  if (!usage.inputMissing) return { outcome, usage: bill(usage, call, parts) }
+  const { answer, ask, sent } = call
+  return parts
+    .countInput(ask, answer.upstream, sent)
+    .then((input_tokens) => ({ outcome, usage: bill({ ...usage, input_tokens }, call, parts) }))
+}
+
+function bill(usage: Usage, { answer, sent, ask }: Answered, { price, spend }: InferenceParts) {
   const amount = price(usage, { upstream: answer.upstream, sent, asked: ask.model })
   spend.accrue(ask.caller, amount)
-  return { outcome, usage: { ...usage, cents: toCents(amount) } }
+  return { ...usage, cents: toCents(amount) }
 }
 
 /** An SSE body ends with an error event that clients understand; any other must look cut. */

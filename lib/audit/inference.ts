@@ -36,8 +36,11 @@ export interface InferenceEntry {
   upstreamRequestId: string | null
   upstreamCloudRequestId: string | null
   loadTest: boolean
-  /** Watches the answer; writes the line when it settles. `status` is the answer's. */
-  tap(status: number, finish: (outcome: Outcome) => Finish): Tap
+  /**
+   * Watches the answer; writes the line when it settles, or once its figures are there: a promise
+   * of them never rejects. `status` is the answer's.
+   */
+  tap(status: number, finish: (outcome: Outcome) => Finish | Promise<Finish>): Tap
   /** Writes the line of a call that ends without an upstream's answer. */
   end(status: number, outcome: InferenceOutcome): void
 }
@@ -77,7 +80,13 @@ export function openInferenceEntry(
   audit: Audit,
 ): InferenceEntry {
   let firstByteAt: number | null = null
-  const write = (status: number, outcome: InferenceOutcome, usage?: Figures): void =>
+  const elapsed = (): number => Math.round(clock.elapsed() - startedAt)
+  const write = (
+    status: number,
+    outcome: InferenceOutcome,
+    usage?: Figures,
+    ms: number = elapsed(),
+  ): void =>
     audit('inference', {
       request_id: requestId,
       sub: caller.sub,
@@ -88,7 +97,7 @@ export function openInferenceEntry(
       upstream_request_id: entry.upstreamRequestId,
       upstream_cloud_request_id: entry.upstreamCloudRequestId,
       status,
-      ms: Math.round(clock.elapsed() - startedAt),
+      ms,
       load_test: entry.loadTest ? true : undefined,
       ttfb_ms: firstByteAt === null ? undefined : Math.round(firstByteAt - startedAt),
       outcome,
@@ -112,8 +121,11 @@ export function openInferenceEntry(
         firstByteAt ??= clock.elapsed()
       },
       settle(ended) {
-        const { outcome, usage } = finish(ended)
-        write(status, outcome, usage)
+        const ms = elapsed()
+        const writeLine = ({ outcome, usage }: Finish): void => write(status, outcome, usage, ms)
+        const finished = finish(ended)
+        if (finished instanceof Promise) void finished.then(writeLine)
+        else writeLine(finished)
       },
     }),
     end: write,

@@ -204,6 +204,22 @@ test('spend: what an upstream refuses costs nothing', async () => {
   assert.deepEqual(await spent(sub), [])
 })
 
+test('spend: an answer without usage is counted at its upstream, or estimated (F292)', async () => {
+  const [counted, estimated] = [somebody(), somebody()]
+  // 12 bytes of answer are 3 tokens; the count answers 500, or the 43 characters of input are 11.
+  const bare = '{"a":"12345"}'.slice(0, 12)
+  upstream.next({ body: bare }, { body: '{"input_tokens":500}' })
+  assert.equal((await call(gateway, counted)).status, 200)
+  await settled(counted, 500 * 0.0003 + 3 * 0.0015)
+  const request = upstream.requests.at(-1)
+  assert.equal(request?.url, '/v1/messages/count_tokens')
+  assert.equal(request.headers['x-api-key'], 'sk-upstream-1')
+  assert.equal(request.body.toString(), '{"messages":[],"model":"claude-sonnet-4-6"}')
+  upstream.next({ body: bare }, { status: 404, body: '{}' })
+  assert.equal((await call(gateway, estimated)).status, 200)
+  await settled(estimated, Math.ceil('{"messages":[]}'.length / 4) * 0.0003 + 3 * 0.0015)
+})
+
 test('spend: members of a group share its pool (F403 F404)', async () => {
   const group = `pool-${randomUUID()}`
   await database.query(

@@ -1,35 +1,23 @@
 /**
- * The composition root: makes every part from a checked configuration, wires them, and gives the
- * whole its life. No logic of its own beyond the order of boot: identity provider before
- * database, database before listener, so that a mistake never leaves half a deployment behind.
+ * The composition root: makes what lives as long as the process (listener, database, spend,
+ * certificates) and the first generation of what a configuration makes, and gives the whole its
+ * life. No logic of its own beyond the order of boot: identity provider before database, database
+ * before listener, so that a mistake never leaves half a deployment behind.
  */
 import { readFileSync } from 'node:fs'
 import { refuseMixedLoadTest, refuseUnsupported, warnOfMetadata } from './boot-checks.ts'
 import { describeBoot } from './boot-lines.ts'
-import { keepCertificates } from './certificates.ts'
+import { type Certificates, keepCertificates } from './certificates.ts'
 import type { Config, LoadedConfig } from './config.ts'
 import type { EnvironmentSettings } from './config/environment.ts'
-import type { Egress } from './egress/egress.ts'
-import { createEgresses } from './egress/purpose.ts'
-import { createHandlers } from './handlers.ts'
-import { createAccessControl, createPublicClientNotice } from './http/access-control.ts'
-import { createClientAddressReader } from './http/client-address.ts'
-import { createEdge } from './http/edge.ts'
-import type { Readiness } from './http/health.ts'
-import { createLimitCheck } from './http/limits.ts'
-import { createRouter } from './http/router.ts'
+import { createGeneration, type Generation, type Lasting } from './generation.ts'
 import type { Certificate } from './http/node-server.ts'
 import { createServer, type GatewayServer } from './http/server.ts'
-import { createIdentity, type Identity } from './identity/identity.ts'
 import type { Clock } from './kernel/clock.ts'
 import type { Audit, Log } from './kernel/log.ts'
-import { createRoutes } from './routes.ts'
 import { createSpend, type Spend } from './spend/spend.ts'
-import { createTelemetryRelay, type TelemetryRelay } from './telemetry/relay.ts'
-import { createInputCounter, type InputCounter } from './upstream/count-input.ts'
-import { createUpstreams } from './upstream/registry.ts'
-import type { Upstream } from './upstream/upstream.ts'
-import { type Database, openDatabase } from './store/database.ts'
+import { openDatabase } from './store/database.ts'
+import { createAdmission, defaultBytesMax, defaultOpenMax } from './upstream/admission.ts'
 
 /** One statement of a database that is there. */
 const lastFlushMs = 2000
@@ -57,80 +45,98 @@ export interface Gateway {
 
 /** Rejects with one line for the operator when the configured world is not there. */
 export async function createGateway(parts: GatewayParts): Promise<Gateway> {
-  const { loaded, settings, clock, log, signal } = parts
+  const { loaded, signal } = parts
   const { config } = loaded
-  refuseUnsupported(config, log)
+  refuseUnsupported(config, parts.log)
   const certificate = config.listen.tls && readCertificate(config.listen.tls)
-  const egresses = createEgresses({ ...settings, clock }, config.oidc)
-  const egress = egresses.service
-  const database = openDatabase(config.store, {
-    clock,
-    log,
-    hasExtraCa: settings.hasExtraCa,
-    countsSpend: config.admin !== undefined,
-  })
-  const spend = config.admin === undefined ? null : createSpend({ ...parts, ...database })
-  const identity = createIdentity(
-    { ...config, public_url: config.listen.public_url, tls: config.listen.tls !== undefined },
-    {
-      ...parts,
-      ...database,
-      egress: egresses.provider,
-      google: { egress: egresses.directory },
-      revocation: database,
-    },
-  )
-  await identity.ready()
+  const lasting = createLasting(config, parts, () => server.draining)
+  const { database, spend } = lasting
+  const generation = createGeneration(config, lasting)
+  await generation.discover()
   await database.start(signal)
   // Before anything speaks up in the background: a refusal is the last line.
   await refuseMixedLoadTest(config, database.store)
   spend?.start()
   database.hints.start()
-  await identity.start()
-  const reach = { egress: egresses.upstream, cloudEgress: egresses.cloud, stsUrl: settings.stsUrl }
-  const upstreams = createUpstreams({ ...reach, clock, log }, config)
-  const telemetry = createTelemetryRelay(
-    { egress, clock, log },
-    config.telemetry,
-    config.extensions.telemetry,
-  )
-  const counter = createInputCounter({ upstreams, clock, log })
-  const made = { certificate, egress, identity, upstreams, counter, database, telemetry, spend }
-  const server = createListener(config, made, parts)
-  const certificates = keepCertificates(config, {
-    initial: certificate,
-    install: (renewed) => server.setCertificate(renewed),
-    clock,
-    log,
-  })
-  const close = async (): Promise<void> => {
-    certificates.stop()
-    identity.close()
-    spend?.close()
-    await Promise.all(upstreams.map((upstream) => upstream.close()))
-    await Promise.all([egresses.close(), database.close()])
-  }
-
+  await generation.start()
+  const server = createListener(config, certificate, generation, parts)
+  const certificates = createCertificates(config, certificate, server, parts)
   return {
     async listen() {
       announce(parts, await server.listen())
     },
     async drain(reason) {
-      await drainParts(reason, { ...made, server }, parts)
-      await close()
+      await drainParts(reason, { server, generation, spend }, parts)
+      certificates.stop()
+      spend?.close()
+      await generation.close()
+      await database.close()
     },
     reload: () => certificates.reload(),
     cut() {
-      telemetry.cut()
+      generation.cut()
       return server.cut()
     },
   }
 }
 
+/** `isDraining` is asked by probes, once there is a listener. */
+function createLasting(config: Config, parts: GatewayParts, isDraining: () => boolean): Lasting {
+  const { settings, clock, log } = parts
+  const { hasExtraCa, openRequestsMax } = settings
+  const countsSpend = config.admin !== undefined
+  const database = openDatabase(config.store, { clock, log, hasExtraCa, countsSpend })
+  const limits = {
+    openMax: openRequestsMax ?? defaultOpenMax,
+    bytesMax: defaultBytesMax,
+    isConfigured: openRequestsMax !== undefined,
+  }
+  return {
+    ...parts,
+    database,
+    spend: countsSpend ? createSpend({ ...parts, ...database }) : null,
+    admission: createAdmission(limits, clock, log),
+    readiness: () => (isDraining() ? 'draining' : database.readiness()),
+  }
+}
+
+function createListener(
+  { listen, limits }: Config,
+  certificate: Certificate | undefined,
+  { edge, clientAddress }: Generation,
+  { clock, log }: GatewayParts,
+): GatewayServer {
+  return createServer(
+    { edge, clientAddress, clock, log },
+    {
+      host: listen.host,
+      port: listen.port,
+      tls: certificate,
+      bodyBytesMax: limits.max_request_bytes,
+    },
+  )
+}
+
+function createCertificates(
+  config: Config,
+  initial: Certificate | undefined,
+  server: GatewayServer,
+  { clock, log }: GatewayParts,
+): Certificates {
+  const install = (renewed: Certificate): void => server.setCertificate(renewed)
+  return keepCertificates(config, { initial, install, clock, log })
+}
+
+interface Running {
+  readonly server: GatewayServer
+  readonly generation: Generation
+  readonly spend: Spend | null
+}
+
 /** Open requests first: what they used is billed, and what they report is relayed. */
 async function drainParts(
   reason: string,
-  made: MadeParts & { readonly server: GatewayServer },
+  { server, generation, spend }: Running,
   { settings, clock, log }: GatewayParts,
 ): Promise<void> {
   const windowMs = settings.drainTimeoutMs
@@ -138,24 +144,14 @@ async function drainParts(
     `${reason}: draining, open requests have ${windowMs} ms (CLAUDE_GATEWAY_DRAIN_TIMEOUT_MS)`,
   )
   const startedAt = clock.elapsed()
-  const cut = await made.server.drain(windowMs)
+  const cut = await server.drain(windowMs)
   if (cut > 0)
     log.warn(`drain window over after ${windowMs / 1000}s: cut ${cut} request(s) still open`)
   else log.info('drained: no request was cut')
   const leftMs = Math.max(0, windowMs - (clock.elapsed() - startedAt))
-  await Promise.all([
-    drainTelemetry(made.telemetry, leftMs, log),
-    made.counter.idle().then(() => drainSpend(made.spend, leftMs, log)),
-  ])
-}
-
-async function drainTelemetry(telemetry: TelemetryRelay, leftMs: number, log: Log): Promise<void> {
-  const ended = await telemetry.drain(leftMs)
-  if (ended > 0) log.warn(`shutdown: gave up ${ended} telemetry report(s)`)
-}
-
-/** A cut call is billed too, so that even an empty window writes what it can at once. */
-async function drainSpend(spend: Spend | null, leftMs: number, log: Log): Promise<void> {
+  const reports = await generation.finish(leftMs)
+  if (reports > 0) log.warn(`shutdown: gave up ${reports} telemetry report(s)`)
+  // A cut call is billed too, so that even an empty window writes what it can at once.
   const lost = (await spend?.drain(Math.max(leftMs, lastFlushMs))) ?? 0
   if (lost > 0) log.error(`shutdown: ${lost} cents of spend could not be written`)
 }
@@ -171,46 +167,4 @@ function announce({ loaded, settings, clock, log }: GatewayParts, port: number):
 
 function readCertificate(files: { readonly cert: string; readonly key: string }): Certificate {
   return { cert: readFileSync(files.cert), key: readFileSync(files.key) }
-}
-
-interface MadeParts {
-  readonly certificate: Certificate | undefined
-  readonly egress: Egress
-  readonly identity: Identity
-  readonly upstreams: readonly Upstream[]
-  readonly database: Database
-  readonly telemetry: TelemetryRelay
-  readonly spend: Spend | null
-  readonly counter: InputCounter
-}
-
-function createListener(config: Config, made: MadeParts, parts: GatewayParts): GatewayServer {
-  const { clock, log, audit } = parts
-  const { listen, access_control, limits } = config
-  const { identity, database } = made
-  const readiness: Readiness = () => (server.draining ? 'draining' : database.readiness())
-  const routes = createRoutes(
-    createHandlers(config, { ...parts, ...made, store: database.store, readiness }),
-  )
-  const server = createServer(
-    {
-      edge: createEdge({
-        router: createRouter(routes),
-        access: createAccessControl(access_control, audit),
-        noticePublicClient: createPublicClientNotice(audit, log),
-        checkLimits: createLimitCheck(limits),
-        authenticate: (exchange) => identity.authenticate(exchange),
-      }),
-      clientAddress: createClientAddressReader(listen.trusted_proxies, log),
-      clock,
-      log,
-    },
-    {
-      host: listen.host,
-      port: listen.port,
-      tls: made.certificate,
-      bodyBytesMax: limits.max_request_bytes,
-    },
-  )
-  return server
 }

@@ -5,7 +5,6 @@
 import { knownModels } from './catalogue/entry.ts'
 import { type Catalogue, createCatalogue } from './catalogue/resolve.ts'
 import type { Config } from './config.ts'
-import type { EnvironmentSettings } from './config/environment.ts'
 import type { Handler } from './http/exchange.ts'
 import { createReadyz, type Readiness } from './http/health.ts'
 import type { Egress } from './egress/egress.ts'
@@ -35,7 +34,7 @@ import type { Spend } from './spend/spend.ts'
 import { createUsageReport } from './spend/usage-report.ts'
 import type { Store } from './store/store.ts'
 import type { TelemetryRelay } from './telemetry/relay.ts'
-import { createAdmission, defaultBytesMax, defaultOpenMax } from './upstream/admission.ts'
+import type { Admission } from './upstream/admission.ts'
 import type { InputCounter } from './upstream/count-input.ts'
 import { createFailover } from './upstream/failover.ts'
 import { createHealth } from './upstream/health.ts'
@@ -52,7 +51,7 @@ export interface HandlerParts {
   readonly counter: InputCounter
   readonly store: Store
   readonly readiness: Readiness
-  readonly settings: EnvironmentSettings
+  readonly admission: Admission
   readonly clock: Clock
   readonly log: Log
   readonly audit: Audit
@@ -139,21 +138,12 @@ function gateOf(config: Config, spend: Spend | null): SpendGate {
 
 function routing(
   config: Config,
-  { upstreams, settings, spend, counter, clock, log, audit }: HandlerParts,
+  { upstreams, spend, counter, admission, clock, log, audit }: HandlerParts,
 ): Omit<InferenceParts, 'access' | 'catalogue' | 'webhook'> {
-  const openMax = settings.openRequestsMax
   const book = rateBookOf(config)
   const health = config.extensions.upstream_health
   return {
-    admission: createAdmission(
-      {
-        openMax: openMax ?? defaultOpenMax,
-        bytesMax: defaultBytesMax,
-        isConfigured: openMax !== undefined,
-      },
-      clock,
-      log,
-    ),
+    admission,
     failover: createFailover({
       clock,
       log,

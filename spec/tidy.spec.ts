@@ -140,7 +140,7 @@ test('tidy: what has a better way is not used', () => {
 
 /** Files whose behaviour only shows from further out: pattern → the specs that show it. */
 const coveredElsewhere: readonly (readonly [RegExp, string])[] = [
-  [/^lib\/(routes|gateway|handlers|inference)\.ts$/, 'spec/journey/inference.spec.ts'],
+  [/^lib\/(routes|gateway|generation|handlers|inference)\.ts$/, 'spec/journey/inference.spec.ts'],
   [
     /^lib\/spend\/(admin\/(admin-api|audit-log|effective|limits)|usage-report)\.ts$/,
     'spec/journey/admin.spec.ts',

@@ -4,6 +4,7 @@
  */
 import { existsSync } from 'node:fs'
 import { readEnvironment } from '../lib/config/environment.ts'
+import { type ConfigFiles, createConfigFiles } from '../lib/config-files.ts'
 import { formatProblems, formatWarnings, loadConfig, type LoadedConfig } from '../lib/config.ts'
 import { examine } from '../lib/doctor/doctor.ts'
 import { formatFindings } from '../lib/doctor/table.ts'
@@ -59,11 +60,12 @@ function locate(given: string | undefined): string | null {
 }
 
 /** The configuration, or null with the reason on standard error. */
-function read(given: string | undefined): { loaded: LoadedConfig; path: string } | null {
+function read(given: string | undefined): { loaded: LoadedConfig; files: ConfigFiles } | null {
   const path = locate(given)
   if (path === null) return null
-  const loaded = loadConfig({ path, environment: process.env, now: clock.now() })
-  if (loaded.kind === 'ok') return { loaded, path }
+  const files = createConfigFiles(path, process.env)
+  const loaded = files.load(clock.now())
+  if (loaded.kind === 'ok') return { loaded, files }
   const count = loaded.problems.length
   process.stderr.write(
     `apps gateway: ${path} has ${count} ${count === 1 ? 'mistake' : 'mistakes'}\n${formatProblems(loaded.problems)}\n`,
@@ -74,7 +76,7 @@ function read(given: string | undefined): { loaded: LoadedConfig; path: string }
 function check(source: ReturnType<typeof read>): Promise<never> {
   if (source === null) return exit(1)
   process.stderr.write(formatWarnings(source.loaded.warnings))
-  process.stdout.write(`${source.path} is valid\n`)
+  process.stdout.write(`${source.files.path} is valid\n`)
   return exit(0)
 }
 
@@ -96,8 +98,8 @@ async function serve(given: string | undefined): Promise<void> {
   for (const warning of warnings) log.warn(warning)
   const source = read(given)
   if (source?.loaded.kind !== 'ok') return exit(1)
-  const { loaded, path } = source
-  audit('config.load', { path, sha256: loaded.sha256 })
+  const { loaded, files } = source
+  audit('config.load', { path: files.path, sha256: loaded.sha256 })
   const boot = new AbortController()
   stopOnSignals(boot, log)
   reloadOnSignal(log)
@@ -105,6 +107,7 @@ async function serve(given: string | undefined): Promise<void> {
   try {
     const gateway = await createGateway({
       loaded,
+      files,
       settings,
       clock,
       log,
@@ -127,7 +130,7 @@ let stopping = false
 function reloadOnSignal(log: Log): void {
   process.on('SIGHUP', () => {
     if (running === null || stopping) log.info('SIGHUP: nothing to reload now')
-    else void running.reload() // it never rejects
+    else void running.reload('SIGHUP') // it never rejects
   })
 }
 

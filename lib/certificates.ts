@@ -26,7 +26,7 @@ export interface CertificateParts {
 }
 
 export interface Certificates {
-  /** Looks at the listener's files at once and logs what came of it. Never rejects. */
+  /** Looks at the listener's files, if there are any, and logs what came of it. Never rejects. */
   reload(): Promise<void>
   stop(): void
 }
@@ -48,8 +48,7 @@ export function keepCertificates(
   const expiry = watchExpiry(watched, clock, log)
   return {
     async reload() {
-      if (listener === null) log.info('nothing to reload: listen.tls is not configured')
-      else await listener.reload()
+      await listener?.reload()
     },
     stop() {
       listener?.stop()

@@ -10,11 +10,14 @@ import { describeBoot } from './boot-lines.ts'
 import { type Certificates, keepCertificates } from './certificates.ts'
 import type { Config, LoadedConfig } from './config.ts'
 import type { EnvironmentSettings } from './config/environment.ts'
-import { createGeneration, type Generation, type Lasting } from './generation.ts'
+import type { ConfigFiles } from './config-files.ts'
+import { createGeneration, type Lasting } from './generation.ts'
+import { createGenerations, type Generations } from './generations.ts'
 import type { Certificate } from './http/node-server.ts'
 import { createServer, type GatewayServer } from './http/server.ts'
 import type { Clock } from './kernel/clock.ts'
 import type { Audit, Log } from './kernel/log.ts'
+import { createReload, type Reload } from './reload.ts'
 import { createSpend, type Spend } from './spend/spend.ts'
 import { openDatabase } from './store/database.ts'
 import { createAdmission, defaultBytesMax, defaultOpenMax } from './upstream/admission.ts'
@@ -24,6 +27,7 @@ const lastFlushMs = 2000
 
 export interface GatewayParts {
   readonly loaded: Extract<LoadedConfig, { kind: 'ok' }>
+  readonly files: ConfigFiles
   readonly settings: EnvironmentSettings
   readonly clock: Clock
   readonly log: Log
@@ -37,8 +41,8 @@ export interface Gateway {
   listen(): Promise<void>
   /** Stops listening, lets open requests finish within the drain window, closes everything. */
   drain(reason: string): Promise<void>
-  /** Looks again at what may change while it runs, the certificate's files, and logs it. */
-  reload(): Promise<void>
+  /** Looks again at the configuration and the certificate's files, and logs what came of it. */
+  reload(reason: string): Promise<void>
   /** Ends every open request now and returns how many there were. */
   cut(): number
 }
@@ -51,33 +55,61 @@ export async function createGateway(parts: GatewayParts): Promise<Gateway> {
   const certificate = config.listen.tls && readCertificate(config.listen.tls)
   const lasting = createLasting(config, parts, () => server.draining)
   const { database, spend } = lasting
-  const generation = createGeneration(config, lasting)
-  await generation.discover()
+  const first = createGeneration(config, lasting)
+  await first.discover()
   await database.start(signal)
   // Before anything speaks up in the background: a refusal is the last line.
   await refuseMixedLoadTest(config, database.store)
   spend?.start()
   database.hints.start()
-  await generation.start()
-  const server = createListener(config, certificate, generation, parts)
+  await first.start()
+  const generations = createGenerations(first, parts.clock, parts.log)
+  const server = createListener(config, certificate, generations, parts)
   const certificates = createCertificates(config, certificate, server, parts)
+  const reload = createReloadOf(generations, lasting, parts)
   return {
     async listen() {
       announce(parts, await server.listen())
     },
     async drain(reason) {
-      await drainParts(reason, { server, generation, spend }, parts)
+      reload.stop()
+      await drainParts(reason, { server, generations, spend }, parts)
       certificates.stop()
       spend?.close()
-      await generation.close()
+      await generations.close()
       await database.close()
     },
-    reload: () => certificates.reload(),
+    async reload(reason) {
+      await Promise.all([certificates.reload(), reload.now(reason)])
+    },
     cut() {
-      generation.cut()
+      generations.cut()
       return server.cut()
     },
   }
+}
+
+/** A new generation answers only once it is whole; until then nothing has changed. */
+function createReloadOf(
+  generations: Generations,
+  lasting: Lasting,
+  { files, loaded, clock, log, audit }: GatewayParts,
+): Reload {
+  const swap = async (config: Config, isProviderNew: boolean): Promise<void> => {
+    refuseUnsupported(config, log)
+    const next = createGeneration(config, lasting)
+    try {
+      // A provider that is known to be right may be away just now; sign-in asks it again.
+      if (isProviderNew) await next.discover()
+      await next.start()
+    } catch (error) {
+      await next.close()
+      throw error
+    }
+    lasting.spend?.use(config.admin)
+    generations.replace(next)
+  }
+  return createReload({ files, initial: loaded, swap, clock, log, audit })
 }
 
 /** `isDraining` is asked by probes, once there is a listener. */
@@ -94,25 +126,33 @@ function createLasting(config: Config, parts: GatewayParts, isDraining: () => bo
   return {
     ...parts,
     database,
-    spend: countsSpend ? createSpend({ ...parts, ...database }) : null,
+    spend: config.admin === undefined ? null : createSpend({ ...parts, ...database }, config.admin),
     admission: createAdmission(limits, clock, log),
     readiness: () => (isDraining() ? 'draining' : database.readiness()),
   }
 }
 
+/** What is asked per request is asked of the generation that answers now. */
 function createListener(
-  { listen, limits }: Config,
+  { listen }: Config,
   certificate: Certificate | undefined,
-  { edge, clientAddress }: Generation,
+  generations: Generations,
   { clock, log }: GatewayParts,
 ): GatewayServer {
   return createServer(
-    { edge, clientAddress, clock, log },
+    {
+      edge: (exchange) => generations.current.edge(exchange),
+      clientAddress: (peer, forwarded) => generations.current.clientAddress(peer, forwarded),
+      clock,
+      log,
+    },
     {
       host: listen.host,
       port: listen.port,
       tls: certificate,
-      bodyBytesMax: limits.max_request_bytes,
+      get bodyBytesMax() {
+        return generations.current.config.limits.max_request_bytes
+      },
     },
   )
 }
@@ -129,14 +169,14 @@ function createCertificates(
 
 interface Running {
   readonly server: GatewayServer
-  readonly generation: Generation
+  readonly generations: Generations
   readonly spend: Spend | null
 }
 
 /** Open requests first: what they used is billed, and what they report is relayed. */
 async function drainParts(
   reason: string,
-  { server, generation, spend }: Running,
+  { server, generations, spend }: Running,
   { settings, clock, log }: GatewayParts,
 ): Promise<void> {
   const windowMs = settings.drainTimeoutMs
@@ -149,7 +189,7 @@ async function drainParts(
     log.warn(`drain window over after ${windowMs / 1000}s: cut ${cut} request(s) still open`)
   else log.info('drained: no request was cut')
   const leftMs = Math.max(0, windowMs - (clock.elapsed() - startedAt))
-  const reports = await generation.finish(leftMs)
+  const reports = await generations.finish(leftMs)
   if (reports > 0) log.warn(`shutdown: gave up ${reports} telemetry report(s)`)
   // A cut call is billed too, so that even an empty window writes what it can at once.
   const lost = (await spend?.drain(Math.max(leftMs, lastFlushMs))) ?? 0

@@ -145,6 +145,7 @@ const coveredElsewhere: readonly (readonly [RegExp, string])[] = [
     /^lib\/spend\/(admin\/(admin-api|audit-log|effective|limits)|usage-report)\.ts$/,
     'spec/journey/admin.spec.ts',
   ],
+  [/^lib\/(config-files|generations|reload)\.ts$/, 'spec/journey/reload.spec.ts'],
   [/^lib\/spend\/admin\/cost-query\.ts$/, 'spec/spend/admin/cost-report.spec.ts'],
 ]
 

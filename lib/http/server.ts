@@ -54,7 +54,13 @@ export function createServer(parts: ServerParts, options: ServerOptions): Gatewa
   const traffic: Traffic = { open: createRoster(), closing: false, onQuiet: null }
   const serve = createServe(
     { ...parts, connections, watchdog },
-    { bodyBytesMax: options.bodyBytesMax, terminatesTls: options.tls !== undefined },
+    {
+      // Asked for each request: it may change while the server runs.
+      get bodyBytesMax() {
+        return options.bodyBytesMax
+      },
+      terminatesTls: options.tls !== undefined,
+    },
     traffic,
   )
   const server = createNodeServer(serve, options.tls)

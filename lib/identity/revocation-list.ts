@@ -84,6 +84,7 @@ export function createRevocationList(
   let since = 0
   let failing = false
   let polling = false
+  let ends: readonly (() => void)[] = []
 
   const remember = (key: string, expiresAtSeconds: number): void => {
     if (revoked.add(key, expiresAtSeconds * 1000)) onChange()
@@ -130,17 +131,20 @@ export function createRevocationList(
     },
     async start() {
       await load()
-      hints.on(topic, (detail) => {
-        const [key = '', expires = ''] = detail.split(' ')
-        if (key.startsWith(prefix) && Number(expires) > 0) remember(key, Number(expires))
-      })
-      // `poll` deals with its failures itself.
-      hints.onGap(() => void poll())
+      ends = [
+        hints.on(topic, (detail) => {
+          const [key = '', expires = ''] = detail.split(' ')
+          if (key.startsWith(prefix) && Number(expires) > 0) remember(key, Number(expires))
+        }),
+        // `poll` deals with its failures itself.
+        hints.onGap(() => void poll()),
+      ]
       timer = clock.every(pollMs, () => void poll())
     },
     stop() {
       timer?.cancel()
       timer = undefined
+      for (const end of ends) end()
     },
   }
 }

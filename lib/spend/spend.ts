@@ -12,8 +12,9 @@ import { createLedger, type LedgerStats } from './ledger.ts'
 import { capHintTopic, readRevision } from './revision.ts'
 
 export interface Spend {
-  /** The gate of a configuration; the newest decides how limits of groups combine. */
   gate(config: SpendSettings): SpendGate
+  /** How limits of groups combine from now on; without `admin` as before. */
+  use(admin: Pick<AdminConfig, 'group_limit_mode'> | undefined): void
   /** This replica changed caps; `revision` is what the change made of it. */
   capsChanged(revision: bigint): void
   /** Begins to follow the changes of other replicas. */
@@ -41,9 +42,10 @@ export interface SpendDeps {
 /** Hints make a change known within milliseconds; a lost one is made up for within this time. */
 const pollMs = 1000
 
-export function createSpend(deps: SpendDeps): Spend {
+export function createSpend(deps: SpendDeps, admin: Pick<AdminConfig, 'group_limit_mode'>): Spend {
   const { store, hints, clock } = deps
   const ledger = createLedger(deps)
+  ledger.setMode(admin.group_limit_mode)
   let timer: Timer | undefined
   let polling = false
   const poll = async (): Promise<void> => {
@@ -58,13 +60,14 @@ export function createSpend(deps: SpendDeps): Spend {
     }
   }
   return {
-    gate({ admin, fail_closed_on_error, reserve }) {
-      ledger.setMode(admin.group_limit_mode)
-      const { blocked_message } = admin
+    gate({ admin: { blocked_message }, fail_closed_on_error, reserve }) {
       return createSpendGate(
         { ...deps, ledger },
         { blocked_message, fail_closed_on_error, reserve },
       )
+    },
+    use(next) {
+      if (next !== undefined) ledger.setMode(next.group_limit_mode)
     },
     capsChanged: (revision) => ledger.capsChanged(revision),
     start() {

@@ -11,10 +11,10 @@ import type { Log } from '../kernel/log.ts'
 import type { Queryable } from './store.ts'
 
 export interface Hints {
-  /** Runs `action` with the detail of each hint of this topic; it must not throw. */
-  on(topic: string, action: (detail: string) => void): void
-  /** Runs `action` whenever hints may have been missed: after every connect. */
-  onGap(action: () => void): void
+  /** Runs `action` with the detail of each hint of this topic; it must not throw. Returns the end of it. */
+  on(topic: string, action: (detail: string) => void): () => void
+  /** Runs `action` whenever hints may have been missed: after every connect. Returns the end of it. */
+  onGap(action: () => void): () => void
   start(): void
   close(): void
 }
@@ -49,8 +49,8 @@ export async function sendHint(tx: Queryable, topic: string, detail: string): Pr
 
 export function createHints(parts: HintsParts): Hints {
   const { clock, log } = parts
-  const actions = new Map<string, ((detail: string) => void)[]>()
-  const gapActions: (() => void)[] = []
+  const actions = new Map<string, Set<(detail: string) => void>>()
+  const gapActions = new Set<() => void>()
   let listener: Listener | undefined
   let restart: Timer | undefined
   let closed = false
@@ -76,8 +76,15 @@ export function createHints(parts: HintsParts): Hints {
     })
   }
   return {
-    on: (topic, action) => void actions.set(topic, [...(actions.get(topic) ?? []), action]),
-    onGap: (action) => void gapActions.push(action),
+    on(topic, action) {
+      const listening = actions.get(topic) ?? new Set()
+      actions.set(topic, listening.add(action))
+      return () => void listening.delete(action)
+    },
+    onGap(action) {
+      gapActions.add(action)
+      return () => void gapActions.delete(action)
+    },
     start,
     close() {
       closed = true

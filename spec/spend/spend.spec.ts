@@ -28,7 +28,10 @@ test('spend: caps that another replica changed are known by the hint, and by the
       { clock: systemClock, log, countsSpend: true },
     )
     await database.start(new AbortController().signal)
-    const spend = createSpend({ ...database, clock: systemClock, log, audit })
+    const spend = createSpend(
+      { ...database, clock: systemClock, log, audit },
+      { group_limit_mode: 'min' },
+    )
     spend.start()
     database.hints.start()
     const gate = spend.gate({

@@ -40,6 +40,10 @@ export interface GatewayProcess {
     accepts?: (line: Record<string, unknown>) => boolean,
   ): Promise<Record<string, unknown>>
   kill(signal: NodeJS.Signals): void
+  /** Writes the file anew with these keys over those it was started with. */
+  reconfigure(config: Readonly<Record<string, unknown>>): void
+  /** The file itself. */
+  readonly configPath: string
   /** The exit code, or the signal's name. */
   readonly exited: Promise<number | string>
 }
@@ -99,6 +103,11 @@ export async function spawnGateway(scope: Scope, options: GatewayOptions): Promi
     pid: child.pid,
     exited,
     kill: (signal) => child.kill(signal),
+    configPath: path,
+    reconfigure(config) {
+      const changed = { ...options, config: { ...options.config, ...config } }
+      writeFileSync(path, JSON.stringify(configuration(changed, port, url)))
+    },
     ...watch(child),
   }
 }

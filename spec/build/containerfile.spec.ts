@@ -24,7 +24,7 @@ test('container: the image that ships starts from the runtime image and nothing 
   assert.equal(runtime[0], 'FROM ${RUNTIME_IMAGE}')
   assert.deepEqual(
     instructions.filter((line) => line.startsWith('FROM')),
-    ['FROM ${NODE_IMAGE} AS build', 'FROM ${RUNTIME_IMAGE}'],
+    ['FROM --platform=${BUILDPLATFORM} ${NODE_IMAGE} AS build', 'FROM ${RUNTIME_IMAGE}'],
   )
 })
 
@@ -32,6 +32,14 @@ test('container: no registry is named, so that whoever builds chooses whom to tr
   assert.doesNotMatch(text, /\b[a-z0-9-]+(\.[a-z0-9-]+)*\.[a-z]{2,}\/[a-z]/)
   assert.match(text, /^ARG NODE_IMAGE=node:24[\w.-]*$/m)
   assert.match(text, /^ARG RUNTIME_IMAGE$/m)
+})
+
+test('container: the image for every platform is made of one build that no emulator runs', () => {
+  // Only what runs in the image itself may depend on its architecture, and nothing runs there.
+  const [build = ''] = instructions.filter((line) => line.endsWith(' AS build'))
+  assert.match(build, /--platform=\$\{BUILDPLATFORM\}/)
+  assert.ok(!runtime.some((line) => /--platform|^RUN /.test(line)))
+  assert.ok(!instructions.some((line) => /amd64|arm64|x86_64|aarch64/.test(line)))
 })
 
 test('container: everything copied from the checkout is there and passes the ignore file', () => {

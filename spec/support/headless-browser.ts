@@ -17,7 +17,8 @@ export interface HeadlessBrowser {
 /** More than any sign-in needs; a loop ends here. */
 const redirectsMax = 12
 
-export function createHeadlessBrowser(): HeadlessBrowser {
+/** `send` is the way to servers: another one knows other names and authorities. */
+export function createHeadlessBrowser(send: typeof fetch = fetch): HeadlessBrowser {
   const jars = new Map<string, Map<string, string>>()
   const jarOf = (origin: string): Map<string, string> => {
     const jar = jars.get(origin) ?? new Map<string, string>()
@@ -32,7 +33,7 @@ export function createHeadlessBrowser(): HeadlessBrowser {
       if (jar.size > 0) {
         headers.set('cookie', [...jar].map(([name, value]) => `${name}=${value}`).join('; '))
       }
-      const response = await fetch(url, { ...init, headers, redirect: 'manual' })
+      const response = await send(url, { ...init, headers, redirect: 'manual' })
       for (const cookie of response.headers.getSetCookie()) {
         const [pair = '', ...attributes] = cookie.split('; ')
         const name = pair.slice(0, pair.indexOf('='))

@@ -8,6 +8,14 @@ export type Command =
   | { readonly kind: 'serve'; readonly config: string | undefined }
   | { readonly kind: 'check'; readonly config: string | undefined }
   | { readonly kind: 'doctor'; readonly config: string | undefined; readonly json: boolean }
+  | {
+      readonly kind: 'explain'
+      readonly config: string | undefined
+      readonly email: string | undefined
+      readonly groups: readonly string[]
+      readonly json: boolean
+    }
+  | { readonly kind: 'forget'; readonly config: string | undefined; readonly principal: string }
   | { readonly kind: 'help' }
   | { readonly kind: 'version' }
   | { readonly kind: 'mistake'; readonly message: string }
@@ -19,15 +27,23 @@ export const usage: string = `Usage: gateway [--config FILE]         serve
        gateway check [--config FILE]   validate the file, without network or database
        gateway doctor [--config FILE] [--json]
                                        try everything the file names, change and spend nothing
+       gateway explain [--config FILE] [--email E] [--groups A,B] [--json]
+                                       what a person would get and why, without network or database
+       gateway forget [--config FILE] --principal SUB
+                                       erase the name, email and groups of a principal
 
 Options:
   --config FILE   configuration; without it ./${defaultConfigPath} is taken when there is one
-  --json          doctor: findings as JSON instead of a table
+  --email E       explain: the person's email, for policies with an email_domain
+  --groups A,B    explain: the person's groups, as the identity provider spells them
+  --principal SUB forget: the id, as \`sub\` in audit lines and in spend
+  --json          doctor, explain: JSON instead of text
   --version       print the version
   --help          print this text
 
 Exit codes:
-  0   served and drained, the configuration is valid, or the doctor found nothing that fails
+  0   served and drained, the configuration is valid, the doctor found nothing that fails, or the
+      command did what it says
   1   wrong arguments, an invalid configuration, or boot failed; standard error says why
 
 Environment:
@@ -36,16 +52,30 @@ Environment:
   CLAUDE_GATEWAY_ALLOW_LOOPBACK     1 allows loopback addresses for issuer and upstreams
   BUN_CONFIG_MAX_HTTP_REQUESTS      requests open at once (8192)
 
-Signals: SIGTERM and SIGINT drain, a second one cuts what is still open.
+Signals: SIGTERM and SIGINT drain, a second one cuts what is still open; SIGHUP loads the
+configuration again.
 `
 
-const commands = ['check', 'doctor']
 const options = {
   config: { type: 'string' },
+  email: { type: 'string' },
+  groups: { type: 'string' },
+  principal: { type: 'string' },
   json: { type: 'boolean' },
   version: { type: 'boolean' },
   help: { type: 'boolean' },
 } as const
+
+type Option = keyof typeof options
+
+/** What a command takes beside --config. */
+const commands: Readonly<Record<string, readonly Option[]>> = {
+  serve: [],
+  check: [],
+  doctor: ['json'],
+  explain: ['email', 'groups', 'json'],
+  forget: ['principal'],
+}
 
 export function parseCommandLine(args: readonly string[]): Command {
   // Not strict: its errors come one by one and without the nearest word.
@@ -58,29 +88,70 @@ export function parseCommandLine(args: readonly string[]): Command {
   })
   if (values.help === true) return { kind: 'help' }
   if (values.version === true) return { kind: 'version' }
-  for (const token of tokens) {
-    if (token.kind !== 'option') continue
-    if (!Object.hasOwn(options, token.name)) {
+  const given = tokens.filter((token) => token.kind === 'option')
+  for (const { name, rawName, value } of given) {
+    if (!isOption(name)) {
+      return mistake(`unknown option '${rawName}'`, nearest(name, Object.keys(options)), '--')
+    }
+    if (options[name].type === 'string' && (value === undefined || value === '')) {
       return mistake(
-        `unknown option '${token.rawName}'`,
-        nearest(token.name, Object.keys(options)),
-        '--',
+        `option '${rawName}' needs ${name === 'config' ? 'the path of a file' : 'a value'}`,
       )
     }
-    if (token.name === 'config' && (token.value === undefined || token.value === '')) {
-      return mistake("option '--config' needs the path of a file")
-    }
   }
-  const [command, ...more] = positionals
-  if (command !== undefined && !commands.includes(command)) {
-    return mistake(`unknown command '${command}'`, nearest(command, commands))
+  const [command = 'serve', ...more] = positionals
+  const takes = Object.hasOwn(commands, command) ? commands[command] : undefined
+  if (takes === undefined) {
+    const known = Object.keys(commands).filter((name) => name !== 'serve')
+    return mistake(`unknown command '${command}'`, nearest(command, known))
   }
   if (more.length > 0) return mistake(`unexpected argument '${more[0]}'`)
-  const config = typeof values.config === 'string' ? values.config : undefined
+  const stray = given.find(({ name }) => name !== 'config' && !takes.some((own) => own === name))
+  if (stray !== undefined) {
+    const owners = Object.keys(commands).filter((name) =>
+      commands[name]?.some((own) => own === stray.name),
+    )
+    return mistake(`option '${stray.rawName}' belongs to the command ${owners.join(' or ')}`)
+  }
+  return build(command, values)
+}
+
+type Values = Readonly<Partial<Record<Option, string | boolean | (string | boolean)[]>>>
+
+function build(command: string, values: Values): Command {
+  const textOf = (name: Option): string | undefined => {
+    const value = values[name]
+    return typeof value === 'string' ? value : undefined
+  }
+  const config = textOf('config')
   const json = values.json === true
-  if (command === 'doctor') return { kind: 'doctor', config, json }
-  if (json) return mistake("option '--json' belongs to the command doctor")
-  return { kind: command === undefined ? 'serve' : 'check', config }
+  switch (command) {
+    case 'check':
+      return { kind: 'check', config }
+    case 'doctor':
+      return { kind: 'doctor', config, json }
+    case 'explain': {
+      const groups = (textOf('groups') ?? '').split(',').map((group) => group.trim())
+      return {
+        kind: 'explain',
+        config,
+        email: textOf('email'),
+        groups: groups.filter((group) => group !== ''),
+        json,
+      }
+    }
+    case 'forget': {
+      const principal = textOf('principal')
+      if (principal === undefined) return mistake("the command forget needs '--principal SUB'")
+      return { kind: 'forget', config, principal }
+    }
+    default:
+      return { kind: 'serve', config }
+  }
+}
+
+function isOption(name: string): name is Option {
+  return Object.hasOwn(options, name)
 }
 
 function mistake(problem: string, close: readonly string[] = [], prefix = ''): Command {

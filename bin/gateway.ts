@@ -9,14 +9,19 @@ import { formatProblems, formatWarnings, loadConfig, type LoadedConfig } from '.
 import { examine } from '../lib/doctor/doctor.ts'
 import { formatFindings } from '../lib/doctor/table.ts'
 import { createGateway, type Gateway } from '../lib/gateway.ts'
+import { explain, formatExplanation } from '../lib/explain.ts'
 import { systemClock } from '../lib/kernel/clock.ts'
 import { createFileSink } from '../lib/kernel/line-sink.ts'
 import { createLog, type Log } from '../lib/kernel/log.ts'
 import { productVersion } from '../lib/kernel/version.ts'
-import { defaultConfigPath, parseCommandLine, usage } from './command-line.ts'
+import { describeForgotten, forget } from '../lib/spend/forget.ts'
+import { openDatabase } from '../lib/store/database.ts'
+import { type Command, defaultConfigPath, parseCommandLine, usage } from './command-line.ts'
 
 /** An exit waits this long for log lines to leave; a reader that is stuck longer has lost them. */
 const lastLinesMs = 1000
+
+type CommandOf<Kind extends Command['kind']> = Extract<Command, { kind: Kind }>
 
 const clock = systemClock
 const sink = createFileSink(2, clock)
@@ -45,6 +50,10 @@ async function main(): Promise<void> {
       return check(read(command.config))
     case 'doctor':
       return diagnose(command.config, command.json)
+    case 'explain':
+      return explainTo(command)
+    case 'forget':
+      return erase(command)
     case 'serve':
       return serve(command.config)
   }
@@ -90,6 +99,33 @@ async function diagnose(given: string | undefined, asJson: boolean): Promise<nev
     asJson ? `${JSON.stringify({ findings }, null, 2)}\n` : formatFindings(findings),
   )
   return exit(findings.some(({ result }) => result === 'fail') ? 1 : 0)
+}
+
+async function explainTo(command: CommandOf<'explain'>): Promise<never> {
+  const source = read(command.config)
+  if (source?.loaded.kind !== 'ok') return exit(1)
+  const explanation = await explain(source.loaded.config, command)
+  process.stdout.write(
+    command.json ? `${JSON.stringify(explanation, null, 2)}\n` : formatExplanation(explanation),
+  )
+  return exit(0)
+}
+
+async function erase({ config, principal }: CommandOf<'forget'>): Promise<never> {
+  const source = read(config)
+  if (source?.loaded.kind !== 'ok') return exit(1)
+  const { settings } = readEnvironment(process.env)
+  const { log } = createLog('warn', sink.line, clock)
+  const { store } = source.loaded.config
+  const database = openDatabase(store, { clock, log, hasExtraCa: settings.hasExtraCa })
+  try {
+    process.stdout.write(describeForgotten(principal, await forget(principal, database.store)))
+    return await exit(0)
+  } catch (error) {
+    const cause = error instanceof Error ? (error.cause ?? error) : error
+    process.stderr.write(`apps gateway: nothing was removed: ${describe(cause)}\n`)
+    return exit(1)
+  }
 }
 
 async function serve(given: string | undefined): Promise<void> {

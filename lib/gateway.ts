@@ -106,7 +106,7 @@ function createReloadOf(
       await next.close()
       throw error
     }
-    lasting.spend?.use(config.admin)
+    if (config.admin !== undefined) lasting.spend?.use(config.admin)
     generations.replace(next)
   }
   return createReload({ files, initial: loaded, swap, clock, log, audit })

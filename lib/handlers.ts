@@ -5,7 +5,7 @@
 import { knownModels } from './catalogue/entry.ts'
 import { type Catalogue, createCatalogue } from './catalogue/resolve.ts'
 import type { Config } from './config.ts'
-import type { Handler } from './http/exchange.ts'
+import type { CallerHandler, Handler } from './http/exchange.ts'
 import { createReadyz, type Readiness } from './http/health.ts'
 import type { Egress } from './egress/egress.ts'
 import type { Identity } from './identity/identity.ts'
@@ -18,7 +18,7 @@ import { createLandingPage } from './page/landing.ts'
 import { createProtocolPage } from './page/protocol.ts'
 import { createBootstrap } from './policy/bootstrap.ts'
 import { createManagedSettings } from './policy/managed-settings.ts'
-import { createModelAccess } from './policy/model-access.ts'
+import { createModelAccess, type ModelAccess } from './policy/model-access.ts'
 import { modelPricing } from './policy/model-pricing.ts'
 import type { JsonObject } from './policy/policy.ts'
 import { telemetryEnv } from './policy/telemetry-env.ts'
@@ -59,17 +59,14 @@ export interface HandlerParts {
 
 export function createHandlers(config: Config, parts: HandlerParts): RouteHandlers {
   const { identity, readiness } = parts
-  const catalogue = createCatalogue(config.upstreams, config, config.extensions.models)
-  const access = createModelAccess(config.managed?.policies ?? [], catalogue)
+  const policy = createPolicyHandlers(config, parts)
+  const { catalogue, access } = policy
   const inference = createInference({
     access,
     catalogue,
     webhook: webhookOf(config, parts),
     ...routing(config, parts),
   })
-  const policies = config.managed?.policies
-  const env = telemetryEnv(config.telemetry, config.listen.public_url)
-  const pushed = { catalogue, access, log: parts.log, audit: parts.audit }
   return {
     readyz: createReadyz(readiness),
     landing: createLandingPage({
@@ -80,22 +77,47 @@ export function createHandlers(config: Config, parts: HandlerParts): RouteHandle
     protocol: createProtocolPage(),
     identity: identity.handlers,
     models: createModelsHandler(catalogue, access),
-    managedSettings: createManagedSettings(pushed, {
-      policies,
-      env,
-      modelPricing: pushedPricing(config, catalogue),
-    }),
-    bootstrap: createBootstrap(pushed, {
-      policies: policies ?? [],
-      publicUrl: config.listen.public_url ?? `http://localhost:${config.listen.port}`,
-      telemetryLabels: env === null ? null : (config.telemetry?.resource_attributes ?? {}),
-      adminGroups: config.admin?.admin_groups ?? [],
-    }),
+    managedSettings: policy.managedSettings,
+    bootstrap: policy.bootstrap,
     messages: inference('messages'),
     countTokens: inference('count_tokens'),
     telemetry: parts.telemetry.handlers,
     usage: createUsageReport(parts, config.admin),
     admin: adminOf(config, parts),
+  }
+}
+
+export interface PolicyHandlers {
+  readonly catalogue: Catalogue
+  readonly access: ModelAccess
+  readonly managedSettings: CallerHandler
+  readonly bootstrap: CallerHandler
+}
+
+/** What depends on policies and the catalogue alone: needs no network, so `explain` asks it too. */
+export function createPolicyHandlers(
+  config: Config,
+  { log, audit }: Pick<HandlerParts, 'log' | 'audit'>,
+): PolicyHandlers {
+  const { upstreams, extensions, managed, listen, telemetry, admin } = config
+  const catalogue = createCatalogue(upstreams, config, extensions.models)
+  const access = createModelAccess(managed?.policies ?? [], catalogue)
+  const env = telemetryEnv(telemetry, listen.public_url)
+  const pushed = { catalogue, access, log, audit }
+  return {
+    catalogue,
+    access,
+    managedSettings: createManagedSettings(pushed, {
+      policies: managed?.policies,
+      env,
+      modelPricing: pushedPricing(config, catalogue),
+    }),
+    bootstrap: createBootstrap(pushed, {
+      policies: managed?.policies ?? [],
+      publicUrl: listen.public_url ?? `http://localhost:${listen.port}`,
+      telemetryLabels: env === null ? null : (telemetry?.resource_attributes ?? {}),
+      adminGroups: admin?.admin_groups ?? [],
+    }),
   }
 }
 

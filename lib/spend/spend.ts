@@ -9,12 +9,13 @@ import type { Store } from '../store/store.ts'
 import type { AdminConfig } from './config.ts'
 import { createSpendGate, type SpendGate } from './gate.ts'
 import { createLedger, type LedgerStats } from './ledger.ts'
+import { createRetention, type RetentionConfig } from './retention.ts'
 import { capHintTopic, readRevision } from './revision.ts'
 
 export interface Spend {
   gate(config: SpendSettings): SpendGate
-  /** How limits of groups combine from now on; without `admin` as before. */
-  use(admin: Pick<AdminConfig, 'group_limit_mode'> | undefined): void
+  /** How limits of groups combine and how long what is kept, from now on. */
+  use(admin: LastingConfig): void
   /** This replica changed caps; `revision` is what the change made of it. */
   capsChanged(revision: bigint): void
   /** Begins to follow the changes of other replicas. */
@@ -24,6 +25,9 @@ export interface Spend {
   close(): void
   stats(): LedgerStats
 }
+
+/** What outlives a configuration. */
+export type LastingConfig = RetentionConfig & Pick<AdminConfig, 'group_limit_mode'>
 
 export interface SpendSettings {
   readonly admin: AdminConfig
@@ -42,10 +46,11 @@ export interface SpendDeps {
 /** Hints make a change known within milliseconds; a lost one is made up for within this time. */
 const pollMs = 1000
 
-export function createSpend(deps: SpendDeps, admin: Pick<AdminConfig, 'group_limit_mode'>): Spend {
+export function createSpend(deps: SpendDeps, admin: LastingConfig): Spend {
   const { store, hints, clock } = deps
   const ledger = createLedger(deps)
   ledger.setMode(admin.group_limit_mode)
+  const retention = createRetention(deps, admin)
   let timer: Timer | undefined
   let polling = false
   const poll = async (): Promise<void> => {
@@ -67,7 +72,8 @@ export function createSpend(deps: SpendDeps, admin: Pick<AdminConfig, 'group_lim
       )
     },
     use(next) {
-      if (next !== undefined) ledger.setMode(next.group_limit_mode)
+      ledger.setMode(next.group_limit_mode)
+      retention.use(next)
     },
     capsChanged: (revision) => ledger.capsChanged(revision),
     start() {
@@ -77,10 +83,12 @@ export function createSpend(deps: SpendDeps, admin: Pick<AdminConfig, 'group_lim
       // `poll` deals with its failures itself.
       hints.onGap(() => void poll())
       timer = clock.every(pollMs, () => void poll())
+      void retention.run() // it deals with its failures itself
     },
     drain: (windowMs) => ledger.drain(windowMs),
     close() {
       timer?.cancel()
+      retention.stop()
       ledger.close()
     },
     stats: () => ledger.stats(),

@@ -55,3 +55,23 @@ test('command line: unknown commands and further arguments are mistakes', () => 
   assert.match(mistakeOf('chek'), /unknown command 'chek'; did you mean check\?/)
   assert.match(mistakeOf('check', 'extra'), /unexpected argument 'extra'/)
 })
+
+test('command line: explain takes a person, forget needs a principal', () => {
+  assert.deepEqual(parseCommandLine(['explain', '--email', 'a@b.c', '--groups', 'eng, ops,']), {
+    kind: 'explain',
+    config: undefined,
+    email: 'a@b.c',
+    groups: ['eng', 'ops'],
+    json: false,
+  })
+  assert.deepEqual(parseCommandLine(['forget', '--principal', 'u-1', '--config', 'a.yaml']), {
+    kind: 'forget',
+    config: 'a.yaml',
+    principal: 'u-1',
+  })
+  assert.match(mistakeOf('forget'), /needs '--principal SUB'/)
+  assert.match(mistakeOf('--email', 'a@b.c'), /'--email' belongs to the command explain/)
+  assert.match(mistakeOf('explain', '--email'), /'--email' needs a value/)
+  assert.match(mistakeOf('explian'), /did you mean explain\?/)
+  assert.match(mistakeOf('constructor'), /unknown command 'constructor'/)
+})

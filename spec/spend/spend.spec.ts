@@ -12,6 +12,16 @@ import { openStore, plenty } from '../support/store.ts'
 
 const caller: Caller = { sub: 'u', email: undefined, name: undefined, groups: [], expiresAt: 0 }
 
+const admin = {
+  write_keys: [],
+  read_keys: [],
+  admin_groups: [],
+  audit_retention_days: 1,
+  spend_retention_months: 1,
+  identity_retention_days: 1,
+  group_limit_mode: 'min',
+} as const
+
 test('spend: caps that another replica changed are known by the hint, and by the poll without it', async (t) => {
   const created = await createDatabase(t)
   const { url } = created
@@ -28,25 +38,10 @@ test('spend: caps that another replica changed are known by the hint, and by the
       { clock: systemClock, log, countsSpend: true },
     )
     await database.start(new AbortController().signal)
-    const spend = createSpend(
-      { ...database, clock: systemClock, log, audit },
-      { group_limit_mode: 'min' },
-    )
+    const spend = createSpend({ ...database, clock: systemClock, log, audit }, admin)
     spend.start()
     database.hints.start()
-    const gate = spend.gate({
-      admin: {
-        write_keys: [],
-        read_keys: [],
-        admin_groups: [],
-        audit_retention_days: 1,
-        spend_retention_months: 1,
-        identity_retention_days: 1,
-        group_limit_mode: 'min',
-      },
-      fail_closed_on_error: false,
-      reserve: false,
-    })
+    const gate = spend.gate({ admin, fail_closed_on_error: false, reserve: false })
     assert.equal((await gate.admit(caller, 'r')).kind, 'admitted')
     const elsewhere = openStore(t, url)
     await elsewhere.transaction(async (tx) => {

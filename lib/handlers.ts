@@ -5,7 +5,7 @@
 import { knownModels } from './catalogue/entry.ts'
 import { type Catalogue, createCatalogue } from './catalogue/resolve.ts'
 import type { Config } from './config.ts'
-import type { CallerHandler, Handler } from './http/exchange.ts'
+import type { CallerHandler } from './http/exchange.ts'
 import { createReadyz, type Readiness } from './http/health.ts'
 import type { Egress } from './egress/egress.ts'
 import type { Identity } from './identity/identity.ts'
@@ -24,7 +24,7 @@ import type { JsonObject } from './policy/policy.ts'
 import { telemetryEnv } from './policy/telemetry-env.ts'
 import { createPolicyWebhook, type PolicyWebhook } from './policy/webhook.ts'
 import type { RouteHandlers } from './routes.ts'
-import { createAdminApi } from './spend/admin/admin-api.ts'
+import { type AdminHandlers, createAdmin } from './spend/admin/admin.ts'
 import { estimate } from './spend/estimate.ts'
 import { openGate, type SpendGate } from './spend/gate.ts'
 import { createMeters } from './spend/meter.ts'
@@ -139,10 +139,10 @@ function rateBookOf({ pricing, extensions: { prices, models } }: Config): RateBo
   return createRateBook({ pricing, prices, models: knownModels(models) })
 }
 
-function adminOf({ admin }: Config, parts: HandlerParts): Handler | null {
+function adminOf({ admin }: Config, parts: HandlerParts): AdminHandlers | null {
   const { spend, identity } = parts
   if (admin === undefined || spend === null) return null
-  return createAdminApi(
+  return createAdmin(
     {
       ...parts,
       verifySession: (exchange) => identity.identify(exchange),

@@ -6,7 +6,7 @@ import { handleHealthz } from './http/health.ts'
 import type { CallerHandler, Handler } from './http/exchange.ts'
 import type { Route } from './http/router.ts'
 import type { IdentityHandlers } from './identity/identity.ts'
-import { costReportPath, spendLimitsPath } from './spend/admin/admin-api.ts'
+import { type AdminHandlers, costPath, limitsPath } from './spend/admin/admin.ts'
 
 export interface RouteHandlers {
   readonly readyz: Handler
@@ -20,7 +20,7 @@ export interface RouteHandlers {
   readonly countTokens: CallerHandler
   readonly usage: CallerHandler
   /** Null without `admin`: its paths are like any unknown one then. */
-  readonly admin: Handler | null
+  readonly admin: AdminHandlers | null
   readonly telemetry: Readonly<Record<'metrics' | 'logs' | 'traces', CallerHandler>>
 }
 
@@ -62,10 +62,9 @@ export function createRoutes(handlers: RouteHandlers): readonly Route[] {
     { method: 'GET', path: '/api/oauth/usage', access: 'caller', handle: usage },
     ...(admin === null
       ? []
-      : [spendLimitsPath, costReportPath].map((prefix): Route => ({
-          access: 'admin',
-          prefix,
-          handle: admin,
-        }))),
+      : ([
+          { access: 'admin', prefix: limitsPath, below: true, handle: admin.limits },
+          { access: 'admin', prefix: costPath, below: false, handle: admin.cost },
+        ] as const)),
   ]
 }

@@ -3,7 +3,7 @@
  * spellings and media types that clients compare, and the wire form of every refusal. Writes
  * nothing: `send.ts` does, after `head.ts` added what every reply carries.
  */
-import { errorTable, type GatewayError } from '../kernel/errors.ts'
+import { type ErrorForm, errorTable, type GatewayError } from '../kernel/errors.ts'
 import type { HeaderList, Reply } from './exchange.ts'
 
 /** For answers that hold a credential or a person's data (RFC 6749 section 5.1). */
@@ -44,9 +44,13 @@ export function redirect(location: string, headers: HeaderList = []): Reply {
   return { status: 302, headers: [...headers, ['Location', location]], body: null }
 }
 
-/** The wire form of a refusal: its row of the error table, and the id the client may quote. */
-export function errorReply(error: GatewayError, requestId: string): Reply {
-  const { status, form, type, final } = errorTable[error.code]
+/**
+ * The wire form of a refusal: its row of the error table, and the id the client may quote. An API
+ * with a form of its own names it for the rows that others share.
+ */
+export function errorReply(error: GatewayError, requestId: string, asForm?: ErrorForm): Reply {
+  const { status, form: ownForm, type, final } = errorTable[error.code]
+  const form = asForm ?? ownForm
   const headers: [string, string][] = []
   if (error.retryAfterSeconds !== undefined) {
     headers.push(['retry-after', String(error.retryAfterSeconds)])
@@ -61,6 +65,16 @@ export function errorReply(error: GatewayError, requestId: string): Reply {
       return json(
         status,
         { type: 'error', request_id: requestId, error: { type, message: error.message } },
+        headers,
+      )
+    case 'admin':
+      return json(
+        status,
+        {
+          type: 'error',
+          error: { type: type ?? 'invalid_request_error', message: error.message },
+          request_id: requestId,
+        },
         headers,
       )
   }

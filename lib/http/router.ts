@@ -30,11 +30,12 @@ interface CallerRoute extends Place {
   readonly handle: CallerHandler
 }
 
-/** Everything at or below `prefix`, with the handler's own keys and its own error envelope. */
+/** Whatever the method, with the handler's own keys and its own error envelope. */
 interface AdminRoute {
   readonly access: 'admin'
-  /** Without a trailing slash; matches itself and whatever follows a slash. */
+  /** Without a trailing slash; matches itself and, with `below`, whatever follows a slash. */
   readonly prefix: string
+  readonly below: boolean
   readonly handle: Handler
 }
 
@@ -60,7 +61,9 @@ export function createRouter(routes: readonly Route[]): Router {
       return methods?.get(method) ?? methods?.get('ANY')
     },
     findAdmin: (path) =>
-      admin.find(({ prefix }) => path === prefix || path.startsWith(`${prefix}/`)),
+      admin.find(
+        ({ prefix, below }) => path === prefix || (below && path.startsWith(`${prefix}/`)),
+      ),
   }
 }
 

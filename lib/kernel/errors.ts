@@ -9,11 +9,12 @@ export type ErrorForm =
   | 'text' // text/plain, the message alone
   | 'anthropic' // {"type":"error","request_id",…,"error":{"type","message"}}
   | 'oauth' // {"error":…}: RFC 6749 section 5.2 without a description
+  | 'admin' // {"type":"error","error":{"type","message"},"request_id"}: the Admin API's
 
 interface ErrorRow {
   readonly status: number
   readonly form: ErrorForm
-  /** `error.type` of the anthropic form, `error` of the oauth form; unused for text. */
+  /** `error.type` of the anthropic and admin forms, `error` of the oauth form; unused for text. */
   readonly type?: string
   readonly message: string
   /** Adds `x-should-retry: false`, which clients of the Messages API obey. */
@@ -139,6 +140,36 @@ const table = {
     form: 'anthropic',
     type: 'api_error',
     message: 'all upstreams failed',
+  },
+  'admin/unauthorized': {
+    status: 401,
+    form: 'admin',
+    type: 'authentication_error',
+    message: 'missing or invalid admin credentials',
+  },
+  'admin/read-only': {
+    status: 403,
+    form: 'admin',
+    type: 'permission_error',
+    message: 'requires write:spend_limits',
+  },
+  'admin/not-found': {
+    status: 404,
+    form: 'admin',
+    type: 'not_found_error',
+    message: 'not found',
+  },
+  'admin/limit-not-found': {
+    status: 404,
+    form: 'admin',
+    type: 'not_found_error',
+    message: 'spend limit not found',
+  },
+  'admin/invalid': {
+    status: 400,
+    form: 'admin',
+    type: 'invalid_request_error',
+    message: 'invalid JSON body',
   },
   'inference/overloaded': {
     status: 529,

@@ -17,7 +17,12 @@ export interface Log {
   readonly debugs: boolean
 }
 
-export type AuditValue = string | number | boolean | null | readonly string[] | undefined
+type AuditScalar = string | number | boolean | null
+export type AuditValue =
+  | AuditScalar
+  | readonly string[]
+  | Readonly<Record<string, AuditScalar>>
+  | undefined
 /** Writes one audit line `{"ts","evt",…fields}`; undefined fields are left out. */
 export type Audit = (event: string, fields: Readonly<Record<string, AuditValue>>) => void
 

@@ -25,7 +25,7 @@ const protocol: readonly Route[] = [
   ...callersOf('GET', '/v1/models', '/api/oauth/usage', '/user/bootstrap'),
   ...callersOf('POST', '/v1/messages', '/v1/messages/count_tokens'),
   ...callersOf('POST', '/v1/metrics', '/v1/logs', '/v1/traces'),
-  { access: 'admin', prefix: '/v1/organizations/spend_limits', handle: reached },
+  { access: 'admin', prefix: '/v1/organizations/spend_limits', below: true, handle: reached },
 ]
 
 /** Sends on a kept connection and returns the reply; `Content-Length` tells where it ends. */
@@ -144,7 +144,7 @@ function noting(refuser?: string): { run: (path: string) => Promise<string[]> } 
       { access: 'health', method: 'GET', path: '/health', handle: handler('health') },
       { access: 'open', method: 'GET', path: '/open', handle: handler('open') },
       { access: 'open', method: 'GET', path: '/admin/open', handle: handler('open') },
-      { access: 'admin', prefix: '/admin', handle: handler('admin') },
+      { access: 'admin', prefix: '/admin', below: true, handle: handler('admin') },
       { access: 'caller', method: 'GET', path: '/caller', handle: handler('caller') },
       { access: 'caller', method: 'GET', path: '/admin/caller', handle: handler('caller') },
     ]),

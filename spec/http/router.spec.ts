@@ -49,7 +49,7 @@ test('router: names of object members are no routes', () => {
 test('router: an admin prefix holds itself and what follows a slash', () => {
   const router = createRouter([
     open('GET', '/a'),
-    { access: 'admin', prefix: '/v1/organizations/spend_limits', handle },
+    { access: 'admin', prefix: '/v1/organizations/spend_limits', below: true, handle },
   ])
   for (const path of ['', '/', '/effective', '/id/x']) {
     assert.ok(router.findAdmin(`/v1/organizations/spend_limits${path}`), path)
@@ -57,6 +57,13 @@ test('router: an admin prefix holds itself and what follows a slash', () => {
   for (const path of ['/v1/organizations/spend_limits2', '/v1/organizations', '/a']) {
     assert.equal(router.findAdmin(path), undefined, path)
   }
+})
+
+test('router: an admin path without anything below it is that path alone', () => {
+  const router = createRouter([{ access: 'admin', prefix: '/cost', below: false, handle }])
+  assert.ok(router.findAdmin('/cost'))
+  for (const path of ['/cost/', '/cost/x', '/costs'])
+    assert.equal(router.findAdmin(path), undefined)
 })
 
 test('router: two rows for one place stop the start, because one would never be reached', () => {

@@ -239,7 +239,8 @@ for (const [what, arrange, reason] of failures) {
       'err',
     ])
     assert.equal(audit?.['result'], 'fail')
-    const err = String(audit?.['err'])
+    const err = audit?.['err']
+    assert.ok(typeof err === 'string')
     assert.match(err, reason)
     assert.ok(gateway.recorder.lines.includes(`warn token exchange failed request_id=r-1: ${err}`))
   })

@@ -217,7 +217,8 @@ for (const [what, arrange, step, reason] of refusals) {
       'step',
       'answer',
     ])
-    assert.match(String(audit?.['err']), reason)
+    assert.ok(typeof audit?.['err'] === 'string')
+    assert.match(audit['err'], reason)
     assert.deepEqual([audit?.['step'], audit?.['answer']], [step, 'invalid_grant'])
     assert.match(
       gateway.recorder.lines.join('\n'),

@@ -1,152 +1,152 @@
 /**
- * `GET /v1/organizations/analytics/cost`: what was spent, by day, person and group. A person with
- * several groups counts fully in each; groups are those of the day, else of the last day before
- * that has any, else of the first one after.
+ * `GET /v1/organizations/analytics/cost`: what was spent on the days of a range, by person, by
+ * group, or both. Reads the daily rows of `spend`; a person in several groups counts in full in
+ * each of them.
  */
 import type { Store } from '../../store/store.ts'
-import { type CostQuery, midnight, readCostQuery, writeCostCursor } from './cost-query.ts'
-import { fixedCents } from './format.ts'
-import { timeoutMs } from './limits.ts'
+import { periodsAt } from '../period.ts'
+import { adminStoreTimeoutMs } from './change-limits.ts'
+import { type CostQuery, readCostQuery } from './cost-query.ts'
+import { groupList } from './format.ts'
+import { encodeToken } from './page-token.ts'
+import type { Query } from './query.ts'
 
-interface Row {
-  /** First day of the bucket. */
-  readonly d: string
-  readonly p: string
-  readonly g: string
-  /** Rounded to the decimals that are shown: what a cursor says must order as what is read. */
-  readonly c: string
+interface CostRow {
+  readonly day: string
+  readonly principal: string
+  readonly group: string
+  readonly amount: string
   readonly email: string | null
   readonly name: string | null
 }
 
 const dayMs = 86_400_000
 
-export async function readCostReport(
-  parameters: URLSearchParams,
-  store: Store,
-  nowMs: number,
-): Promise<unknown> {
-  const query = readCostQuery(parameters, nowMs)
-  const rows = await readRows(query, store)
-  const page = rows.slice(0, query.limit)
-  const last = rows.length > query.limit ? page.at(-1) : undefined
+export async function reportCost(store: Store, query: Query, now: number): Promise<object> {
+  const asked = readCostQuery(query, now)
+  const { rows } = await store.query<CostRow>(reportSql(asked), parametersOf(asked), {
+    timeoutMs: adminStoreTimeoutMs,
+  })
+  const page = rows.slice(0, asked.limit)
+  const hasMore = rows.length > asked.limit
   return {
-    data: page.map((row) => describe(row, query)),
-    has_more: last !== undefined,
-    next_page:
-      last === undefined
-        ? null
-        : writeCostCursor({ c: last.c, p: last.p, g: last.g, d: last.d }, query.hash),
-    data_refreshed_at: new Date(nowMs),
+    data: page.map((row) => reportRow(row, asked)),
+    has_more: hasMore,
+    next_page: hasMore ? nextPage(page.at(-1), asked) : null,
+    data_refreshed_at: new Date(now),
   }
 }
 
-async function readRows(query: CostQuery, store: Store): Promise<readonly Row[]> {
-  const { startsAt, endsAt, daily, byActor, byGroup, actorIds, groupIds, after, limit } = query
-  const days = Array.from({ length: (endsAt - startsAt) / dayMs }, (_, index) =>
-    midnight(startsAt + index * dayMs).slice(0, 10),
-  )
-  const usesGroups = byGroup || groupIds !== null
-  const { rows } = await store.query<Row>(
-    `WITH spent AS (
-       SELECT s.principal, s.period AS day, s.cents FROM spend AS s
-       WHERE s.period = ANY ($1) AND ($2::text[] IS NULL OR s.principal = ANY ($2))
-     ), member AS (${usesGroups ? membersSql(byGroup) : withoutGroupsSql}), cost AS (
-       SELECT CASE WHEN $4 THEN day ELSE $5 END COLLATE "C" AS d,
-              CASE WHEN $6 THEN principal ELSE '' END COLLATE "C" AS p,
-              g COLLATE "C" AS g, round(sum(cents)::numeric, 6) AS c
-       FROM member WHERE $3::text[] IS NULL OR g = ANY ($3) OR NOT $7
-       GROUP BY 1, 2, 3
-     )
-     SELECT cost.d, cost.p, cost.g, cost.c::text, e.email, e.name
-     FROM cost LEFT JOIN principal_emails AS e ON $6 AND e.principal = cost.p
-     WHERE $8::numeric IS NULL OR ${afterCursor(query)}
-     ORDER BY ${orderOf(query)}
-     LIMIT $12`,
-    [
-      days,
-      actorIds,
-      groupIds,
-      daily,
-      days[0] ?? '',
-      byActor,
-      byGroup,
-      after?.c ?? null,
-      after?.p ?? '',
-      after?.g ?? '',
-      after?.d ?? '',
-      limit + 1,
-    ],
-    { timeoutMs },
-  )
-  return rows
+function nextPage(last: CostRow | undefined, { binding }: CostQuery): string | null {
+  if (last === undefined) return null
+  const { amount: c, principal: p, group: g, day: d } = last
+  return encodeToken({ c, p, g, d, q: binding })
 }
 
-const withoutGroupsSql = `SELECT principal, day, cents, ''::text AS g FROM spent`
+function parametersOf(asked: CostQuery): readonly unknown[] {
+  const { startsAt, endsAt, from } = asked
+  const days: string[] = []
+  for (let at = startsAt; at < endsAt; at += dayMs) days.push(periodsAt(at).daily.key)
+  return [
+    days,
+    days[0],
+    asked.actorIds,
+    asked.groupIds,
+    asked.limit + 1,
+    from?.amount ?? null,
+    from?.principal ?? null,
+    from?.group ?? null,
+    from?.day ?? null,
+  ]
+}
 
-/** One row for each group of the person on the day; without any, one for nobody's group. */
-function membersSql(byGroup: boolean): string {
-  const groups = `
-    SELECT spent.*, coalesce(today.groups, before.groups, later.groups, '[]') AS groups FROM spent
-    LEFT JOIN principal_groups AS today
-      ON today.day = spent.day AND today.principal = spent.principal
-    LEFT JOIN LATERAL (
-      SELECT g.groups FROM principal_groups AS g
-      WHERE today.day IS NULL AND g.principal = spent.principal AND g.day < spent.day
-      ORDER BY g.day DESC LIMIT 1) AS before ON true
-    LEFT JOIN LATERAL (
-      SELECT g.groups FROM principal_groups AS g
-      WHERE today.day IS NULL AND before.groups IS NULL
-        AND g.principal = spent.principal AND g.day > spent.day
-      ORDER BY g.day LIMIT 1) AS later ON true`
-  const list = `ARRAY(SELECT DISTINCT jsonb_array_elements_text(
-    CASE jsonb_typeof(groups) WHEN 'array' THEN groups
-      WHEN 'string' THEN jsonb_build_array(groups) ELSE '[]' END))`
-  if (byGroup) {
-    return `SELECT principal, day, cents, unnest(
-              CASE WHEN cardinality(names) = 0 THEN ARRAY[''] ELSE names END) AS g
-            FROM (SELECT listed.*, ${list} AS names FROM (${groups}) AS listed) AS named`
+/**
+ * The groups of a day are those recorded on it, else the last ones before, else the first ones
+ * after it. The table of groups has no index by person, so that the ones without a record of the
+ * day are looked up together, in one pass over it.
+ */
+const groupsSql = `
+  , recorded AS (
+    SELECT used.principal, used.day, used.cents, g.groups
+    FROM used LEFT JOIN principal_groups AS g ON g.day = used.day AND g.principal = used.principal
+  ), nearest AS (
+    SELECT DISTINCT ON (r.principal, r.day) r.principal, r.day, g.groups
+    FROM recorded AS r JOIN principal_groups AS g ON g.principal = r.principal
+    WHERE r.groups IS NULL
+    ORDER BY r.principal, r.day, g.day > r.day,
+             CASE WHEN g.day < r.day THEN g.day END DESC, g.day
+  ), grouped AS (
+    SELECT r.principal, r.day, r.cents, coalesce(r.groups, n.groups, '[]') AS groups
+    FROM recorded AS r LEFT JOIN nearest AS n ON n.principal = r.principal AND n.day = r.day
+  )`
+
+function reportSql(asked: CostQuery): string {
+  const { byActor, byGroup, isDaily, groupIds, from } = asked
+  const needsGroups = byGroup || groupIds !== null
+  const groupOf = byGroup ? `coalesce(member.group_id, '')` : `''::text`
+  return `
+    WITH used AS (
+      SELECT principal, period AS day, cents::numeric AS cents FROM spend
+      WHERE period = ANY ($1::text[]) AND ($3::text[] IS NULL OR principal = ANY ($3::text[]))
+    )${needsGroups ? groupsSql : ''}, counted AS (
+      SELECT ${isDaily ? 'source.day' : '$2::text'} AS day,
+             ${byActor ? 'source.principal' : `''::text`} AS principal,
+             ${groupOf} AS group_id, sum(source.cents) AS cents
+      FROM ${needsGroups ? 'grouped' : 'used'} AS source
+      ${byGroup ? memberSql : ''}
+      WHERE $4::text[] IS NULL OR ${groupFilter(byGroup, needsGroups)}
+      GROUP BY 1, 2, 3
+      HAVING count(*) > 0
+    ), listed AS (
+      SELECT day, principal, group_id, round(cents, 6) AS amount FROM counted
+    ), page AS (
+      SELECT * FROM listed
+      WHERE ($2::text IS NOT NULL) ${from === null ? noPositionSql : afterSql(asked)}
+      ORDER BY ${orderSql(asked, 'listed')} LIMIT $5
+    )
+    SELECT page.day, page.principal, page.group_id AS group, page.amount::text AS amount,
+           e.email, e.name
+    FROM page LEFT JOIN principal_emails AS e ON e.principal = page.principal
+    ORDER BY ${orderSql(asked, 'page')}`
+}
+
+const memberSql = `
+  LEFT JOIN LATERAL (
+    SELECT DISTINCT id AS group_id FROM jsonb_array_elements_text(
+      ${groupList('source.groups')}) AS g(id)
+  ) AS member ON true`
+
+function groupFilter(byGroup: boolean, needsGroups: boolean): string {
+  if (byGroup) return 'member.group_id = ANY ($4::text[])'
+  return needsGroups ? `${groupList('source.groups')} ?| $4::text[]` : 'false'
+}
+
+/** Names the parameters all the same: PostgreSQL must know their types. */
+const noPositionSql = `AND ($6::numeric IS NULL AND $7::text IS NULL AND $8::text IS NULL
+  AND $9::text IS NULL)`
+
+function afterSql({ orderBy, order }: CostQuery): string {
+  const beyond = (column: string, value: string, direction: 'asc' | 'desc'): string =>
+    `${column} ${direction === 'desc' ? '<' : '>'} ${value}`
+  const tied = '(principal, group_id, day) > ($7::text, $8::text, $9::text)'
+  if (orderBy === 'amount') {
+    return `AND (${beyond('amount', '$6::numeric', order)} OR (amount = $6::numeric AND ${tied}))`
   }
-  return `SELECT principal, day, cents, ''::text AS g
-          FROM (SELECT listed.*, ${list} AS names FROM (${groups}) AS listed) AS named
-          WHERE names && $3::text[]`
+  return `AND (${beyond('day', '$9::text', order)} OR (day = $9::text AND
+    (amount < $6::numeric OR (amount = $6::numeric AND ${tied}))))`
 }
 
-/** By the columns of `cost`: what is selected has the same names, as text. */
-function orderOf({ order, ascending }: CostQuery): string {
-  const direction = ascending ? 'ASC' : 'DESC'
-  return order === 'time'
-    ? `cost.d ${direction}, cost.c DESC, cost.p, cost.g`
-    : `cost.c ${direction}, cost.p, cost.g, cost.d`
+/** With the table's name: a bare one would mean the text that is selected. */
+function orderSql({ orderBy, order }: CostQuery, table: string): string {
+  const ties = `${table}.principal, ${table}.group_id, ${table}.day`
+  const amount = `${table}.amount`
+  return orderBy === 'amount'
+    ? `${amount} ${order}, ${ties}`
+    : `${table}.day ${order}, ${amount} DESC, ${ties}`
 }
 
-function afterCursor({ order, ascending }: CostQuery): string {
-  const beyond = ascending ? '>' : '<'
-  return order === 'time'
-    ? `(cost.d ${beyond} $11 OR (cost.d = $11 AND
-        (cost.c < $8 OR (cost.c = $8 AND (cost.p, cost.g) > ($9, $10)))))`
-    : `(cost.c ${beyond} $8 OR (cost.c = $8 AND (cost.p, cost.g, cost.d) > ($9, $10, $11)))`
-}
-
-function describe({ d, p, g, c, email, name }: Row, query: CostQuery): object {
-  const startsAt = Date.parse(`${d}T00:00:00Z`)
-  const amount = fixedCents(Number(c))
-  return {
-    starting_at: midnight(startsAt),
-    ending_at: midnight(query.daily ? startsAt + dayMs : query.endsAt),
-    group: {
-      ...nothingGrouped,
-      rbac_group_id: query.byGroup && g !== '' ? g : null,
-      actor: query.byActor
-        ? { type: 'user_actor', user_id: p, email_address: email, name, deleted: false }
-        : null,
-    },
-    cost: { currency: 'USD', amount, list_amount: amount, requests: null },
-  }
-}
-
-/** All keys a cost report can be grouped by, in the order of the wire; ours has two of them. */
-const nothingGrouped = {
+/** Every key of the report that a gateway has no figures for, in the order of the reference. */
+const nothing = {
   product: null,
   model: null,
   context_window: null,
@@ -168,4 +168,27 @@ const nothingGrouped = {
   api_key_id: null,
   cost_type: null,
   token_type: null,
-} as const
+}
+
+function reportRow(row: CostRow, { byActor, isDaily, startsAt, endsAt }: CostQuery): object {
+  const from = isDaily ? Date.parse(`${row.day}T00:00:00Z`) : startsAt
+  const until = isDaily ? from + dayMs : endsAt
+  const actor = {
+    type: 'user_actor',
+    user_id: row.principal,
+    email_address: row.email,
+    name: row.name,
+    deleted: false,
+  }
+  const cost = { currency: 'USD', amount: row.amount, list_amount: row.amount, requests: null }
+  return {
+    starting_at: midnight(from),
+    ending_at: midnight(until),
+    group: { ...nothing, rbac_group_id: row.group || null, actor: byActor ? actor : null },
+    cost,
+  }
+}
+
+function midnight(ms: number): string {
+  return new Date(ms).toISOString().replace('.000', '')
+}

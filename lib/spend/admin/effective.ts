@@ -1,283 +1,252 @@
 /**
- * `GET …/spend_limits/effective`: for every principal with recorded spend, or for those asked
- * for, the limit that holds in each period and what was spent of it. Pages go by principal, found
- * by jumping from one to the next in the index, so that a page costs the same however many rows
- * there are.
+ * `GET …/spend_limits/effective`: for each principal and period the cap that holds and what was
+ * spent. A page costs as many look-ups as it has principals, however many there are in all.
  */
 import type { Queryable, Store } from '../../store/store.ts'
 import type { AdminConfig } from '../config.ts'
-import { type PeriodName, periodNames, periodsAt } from '../period.ts'
-import { invalid } from './answer.ts'
-import { formatCents } from './format.ts'
-import type { ScopeType } from './limit-body.ts'
-import { timeoutMs } from './limits.ts'
-import { readLimit, storable } from './query.ts'
+import { type PeriodName, periodNames, type Periods } from '../period.ts'
+import { adminStoreTimeoutMs } from './change-limits.ts'
+import { centsText, groupList } from './format.ts'
+import type { ScopeType } from './limit-request.ts'
+import { bindingOf, decodeToken, encodeToken } from './page-token.ts'
+import { type Query, refuse } from './query.ts'
+import { scopeOf } from './spend-limit.ts'
 
-export interface EffectiveDeps {
-  readonly store: Store
-  readonly mode: AdminConfig['group_limit_mode']
-  readonly now: () => number
-}
+/** Principals of a page, as on the reference. */
+const principalsDefault = 20
 
-interface Asked {
+interface EffectiveQuery {
   readonly limit: number
   readonly periods: readonly PeriodName[]
+  readonly isSorted: boolean
   readonly userIds: readonly string[]
-  readonly text: string
-  readonly bySpend: boolean
-  readonly after: Cursor | null
+  /** Null: everybody. */
+  readonly search: string | null
+  readonly from: Position | null
+  readonly binding: string
 }
 
-/** The last principal of a page; with the cents it was sorted by. */
-interface Cursor {
-  readonly p: string
-  readonly c?: number
-  readonly s?: true
-}
-
-/** Principals asked for by id at once; a longer query would not fit into a request line. */
-const userIdsMax = 1000
-
-export async function readEffective(query: URLSearchParams, deps: EffectiveDeps): Promise<unknown> {
-  const asked = readAsked(query)
-  const keys = keysAt(deps.now())
-  return deps.store.transaction(
-    async (tx) => {
-      const found = await findPrincipals(tx, asked, keys)
-      const page = found.slice(0, asked.limit)
-      const rows = await readRows(
-        tx,
-        page.map(({ principal }) => principal),
-        asked,
-        keys,
-        deps.mode,
-      )
-      const last = found.length > asked.limit ? page.at(-1) : undefined
-      return {
-        data: rows.map(describe),
-        next_page: last === undefined ? null : writeCursor(last, asked),
-      }
-    },
-    { timeoutMs },
-  )
-}
-
-function readAsked(query: URLSearchParams): Asked {
-  const limit = readLimit(query, 20)
-  const asked = query.getAll('period[]')
-  const periods = periodNames.filter((name) => asked.length === 0 || asked.includes(name))
-  if (asked.some((name) => !periodNames.some((each) => each === name))) {
-    invalid(`period[]: must be one of ${periodNames.join(', ')}`)
-  }
-  const sort = query.get('sort')
-  if (sort !== null && sort !== 'spend_desc') invalid('sort: must be spend_desc')
-  if (sort !== null && asked.length !== 1) {
-    invalid('sort=spend_desc requires exactly one period[]')
-  }
-  const userIds = query.getAll('user_ids[]').map(storable)
-  if (userIds.length > userIdsMax) invalid(`user_ids[]: at most ${userIdsMax} in one request`)
-  return {
-    limit,
-    periods,
-    userIds: [...new Set(userIds)],
-    text: storable(query.get('q') ?? ''),
-    bySpend: sort !== null,
-    after: readCursor(query.get('page'), sort !== null),
-  }
-}
-
-function readCursor(page: string | null, bySpend: boolean): Cursor | null {
-  if (page === null) return null
-  try {
-    const value: unknown = JSON.parse(Buffer.from(page, 'base64url').toString('utf8'))
-    if (
-      typeof value === 'object' &&
-      value !== null &&
-      'p' in value &&
-      typeof value.p === 'string'
-    ) {
-      const p = storable(value.p)
-      const c = 'c' in value && typeof value.c === 'number' ? value.c : undefined
-      const sorted = 's' in value && value.s === true
-      if (sorted === bySpend && (c !== undefined) === bySpend) {
-        return c === undefined ? { p } : { p, c, s: true }
-      }
-    }
-  } catch {
-    // Answered below.
-  }
-  return invalid('page: invalid page token')
-}
-
-function writeCursor({ principal, cents }: Found, { bySpend }: Asked): string {
-  const cursor: Cursor = bySpend ? { p: principal, c: cents ?? -1, s: true } : { p: principal }
-  return Buffer.from(JSON.stringify(cursor)).toString('base64url')
-}
-
-type Keys = Readonly<Record<PeriodName, string>>
-
-function keysAt(nowMs: number): Keys {
-  const { daily, weekly, monthly } = periodsAt(nowMs)
-  return { daily: daily.key, weekly: weekly.key, monthly: monthly.key }
-}
-
-interface Found {
+/** The last principal of the page before. */
+interface Position {
   readonly principal: string
-  /** What the page is sorted by; null for those who spent nothing in the period. */
+  /** Only in a sorted list. */
   readonly cents: number | null
 }
 
-/** One more than fits on the page. */
-async function findPrincipals(tx: Queryable, asked: Asked, keys: Keys): Promise<Found[]> {
-  const { userIds, text, bySpend, after, limit } = asked
-  if (userIds.length > 0) return listed(tx, asked, keys)
-  if (!bySpend) return text === '' ? jump(tx, after?.p ?? '', limit + 1) : search(tx, asked)
-  const [period = 'monthly'] = asked.periods
-  const spent = await bySpendIn(tx, keys[period], asked)
-  if (spent.length > limit) return spent
-  // Those without a row in this period come last, by name.
-  const from = after !== null && (after.c ?? 0) < 0 ? after.p : ''
-  const rest = await tx.query<Found>(
-    `${jumpSql} SELECT principal, NULL::float8 AS cents FROM seen AS p
-     WHERE principal IS NOT NULL ${matching}
-       AND NOT EXISTS (SELECT 1 FROM spend AS s WHERE s.principal = p.principal AND s.period = $3)
-     LIMIT $4`,
-    [from, text, keys[period], limit + 1 - spent.length],
+export async function listEffective(
+  store: Store,
+  query: Query,
+  { periods, mode }: { readonly periods: Periods; readonly mode: AdminConfig['group_limit_mode'] },
+): Promise<object> {
+  const asked = readEffectiveQuery(query)
+  const [sortedPeriod = 'monthly'] = asked.periods
+  return store.transaction(
+    async (tx) => {
+      const found =
+        asked.userIds.length > 0
+          ? asked.userIds.map((principal) => ({ principal, cents: null }))
+          : await findPrincipals(tx, asked, periods[sortedPeriod].key)
+      const isLast = asked.userIds.length > 0 || found.length <= asked.limit
+      const page = isLast ? found : found.slice(0, asked.limit)
+      const people = await describe(
+        tx,
+        page.map(({ principal }) => principal),
+        asked.periods.map((name) => periods[name].key),
+        mode,
+      )
+      const data = people.flatMap((person) =>
+        asked.periods.map((name) => effectiveRow(person, name, periods[name].key)),
+      )
+      return { data, next_page: isLast ? null : nextPage(asked, page.at(-1)) }
+    },
+    { timeoutMs: adminStoreTimeoutMs },
   )
-  return [...spent, ...rest.rows]
 }
 
-/** From each principal to the next one of the index, `$1` excluded. */
-const jumpSql = `
-  WITH RECURSIVE seen AS (
-    (SELECT principal FROM spend WHERE principal > $1 ORDER BY principal LIMIT 1)
-    UNION ALL
-    SELECT (SELECT s.principal FROM spend AS s WHERE s.principal > seen.principal
-            ORDER BY s.principal LIMIT 1)
-    FROM seen WHERE seen.principal IS NOT NULL
-  )`
-
-/** `$2` as it stands, in the id, email or name of `p`; everybody when it is empty. */
-const matching = `
-  AND ($2 = '' OR strpos(lower(p.principal), lower($2)) > 0 OR EXISTS (
-    SELECT 1 FROM principal_emails AS e WHERE e.principal = p.principal
-      AND (strpos(lower(e.email), lower($2)) > 0 OR strpos(lower(e.name), lower($2)) > 0)))`
-
-async function jump(tx: Queryable, after: string, limit: number): Promise<Found[]> {
-  const { rows } = await tx.query<Found>(
-    `${jumpSql} SELECT principal, NULL::float8 AS cents FROM seen
-     WHERE principal IS NOT NULL LIMIT $2`,
-    [after, limit],
-  )
-  return [...rows]
-}
-
-async function search(tx: Queryable, { after, text, limit }: Asked): Promise<Found[]> {
-  const { rows } = await tx.query<Found>(
-    `${jumpSql} SELECT principal, NULL::float8 AS cents FROM seen AS p
-     WHERE principal IS NOT NULL ${matching} LIMIT $3`,
-    [after?.p ?? '', text, limit + 1],
-  )
-  return [...rows]
-}
-
-async function bySpendIn(tx: Queryable, key: string, { after, text, limit }: Asked) {
-  if (after !== null && (after.c ?? 0) < 0) return []
-  const { rows } = await tx.query<Found>(
-    `SELECT p.principal, p.cents FROM spend AS p
-     WHERE p.period = $1 ${matching}
-       AND ($3::float8 IS NULL OR p.cents < $3 OR (p.cents = $3 AND p.principal > $4))
-     ORDER BY p.cents DESC, p.principal LIMIT $5`,
-    [key, text, after?.c ?? null, after?.p ?? '', limit + 1],
-  )
-  return [...rows]
-}
-
-/** The ids asked for, known or not, in the order they were asked for, or by what they spent. */
-async function listed(tx: Queryable, asked: Asked, keys: Keys): Promise<Found[]> {
-  const { userIds, bySpend, after, limit } = asked
-  if (!bySpend) {
-    const from = after === null ? 0 : userIds.indexOf(after.p) + 1
-    return userIds.slice(from, from + limit + 1).map((principal) => ({ principal, cents: null }))
+export function readEffectiveQuery(query: Query): EffectiveQuery {
+  const limit = query.limit(principalsDefault)
+  const userIds = query.all('user_ids[]')
+  const given = query
+    .all('period[]')
+    .map(
+      (text) =>
+        periodNames.find((name) => name === text) ??
+        refuse(`period[]: must be one of ${periodNames.join(', ')}`),
+    )
+  const periods = given.length === 0 ? periodNames : [...new Set(given)]
+  const isSorted = query.word('sort', ['spend_desc'], 'must be spend_desc') !== undefined
+  if (isSorted && (given.length === 0 || periods.length !== 1)) {
+    refuse('sort=spend_desc requires exactly one period[]')
   }
-  const [period = 'monthly'] = asked.periods
-  const { rows } = await tx.query<Found>(
-    `SELECT p.principal, coalesce(s.cents, -1) AS cents
-     FROM unnest($1::text[]) AS p (principal)
-     LEFT JOIN spend AS s ON s.principal = p.principal AND s.period = $2
-     WHERE $3::float8 IS NULL OR coalesce(s.cents, -1) < $3
-        OR (coalesce(s.cents, -1) = $3 AND p.principal > $4)
-     ORDER BY cents DESC, p.principal LIMIT $5`,
-    [userIds, keys[period], after?.c ?? null, after?.p ?? '', limit + 1],
-  )
-  return [...rows]
+  const search = query.first('q') ?? ''
+  const binding = bindingOf(query.identity)
+  const page = query.first('page')
+  const from = page === undefined ? null : readPosition(page, isSorted, binding)
+  return { limit, periods, isSorted, userIds, search: search || null, from, binding }
 }
 
-interface Row {
-  readonly principal: string
+/** Tokens of the reference have no binding; they go on as they did there. */
+function readPosition(page: string, isSorted: boolean, binding: string): Position {
+  const { p: principal, c: cents, s, q = binding } = decodeToken(page) ?? {}
+  const isOfSorted = s === true && typeof cents === 'number'
+  if (typeof principal !== 'string' || isOfSorted !== isSorted || q !== binding) {
+    return refuse('page: invalid page token')
+  }
+  return { principal, cents: isOfSorted ? cents : null }
+}
+
+function nextPage(asked: EffectiveQuery, last: Position | undefined): string | null {
+  if (last === undefined) return null
+  const { principal: p, cents: c } = last
+  return encodeToken({ p, ...(asked.isSorted && { c, s: true }), q: asked.binding })
+}
+
+/** At most one more than fits on the page. */
+async function findPrincipals(
+  tx: Queryable,
+  asked: EffectiveQuery,
+  periodKey: string,
+): Promise<readonly Position[]> {
+  const { isSorted, search, from, limit } = asked
+  const values = new Parameters()
+  const count = values.add(limit + 1)
+  const sql = isSorted
+    ? sortedSql(values, periodKey, search, from, count)
+    : search === null
+      ? walkSql(values, from, count)
+      : searchSql(values, search, from, count)
+  const { rows } = await tx.query<Position>(sql, values.list)
+  return rows
+}
+
+class Parameters {
+  readonly list: unknown[] = []
+
+  /** The placeholder of a value. */
+  add(value: unknown): string {
+    this.list.push(value)
+    return `$${this.list.length}`
+  }
+}
+
+/** From one principal to the next by the index, past all the rows each of them has. */
+function walkSql(values: Parameters, from: Position | null, count: string): string {
+  const start = from === null ? '' : `WHERE principal > ${values.add(from.principal)}`
+  return `
+    WITH RECURSIVE walk (principal, place) AS (
+      (SELECT principal, 1 FROM spend ${start} ORDER BY principal LIMIT 1)
+      UNION ALL
+      SELECT (SELECT s.principal FROM spend AS s WHERE s.principal > walk.principal
+              ORDER BY s.principal LIMIT 1), place + 1
+      FROM walk WHERE walk.principal IS NOT NULL AND place < ${count})
+    SELECT principal, NULL::float8 AS cents FROM walk WHERE principal IS NOT NULL ORDER BY place`
+}
+
+function searchSql(
+  values: Parameters,
+  search: string,
+  from: Position | null,
+  count: string,
+): string {
+  const start = from === null ? '' : `WHERE principal > ${values.add(from.principal)}`
+  return `
+    SELECT s.principal, NULL::float8 AS cents
+    FROM (SELECT DISTINCT principal FROM spend ${start}) AS s
+    LEFT JOIN principal_emails AS e ON e.principal = s.principal
+    WHERE ${matchSql(values.add(search))}
+    ORDER BY s.principal LIMIT ${count}`
+}
+
+function sortedSql(
+  values: Parameters,
+  periodKey: string,
+  search: string | null,
+  from: Position | null,
+  count: string,
+): string {
+  const cents = from === null ? '' : values.add(from.cents)
+  const start =
+    from === null
+      ? ''
+      : `AND s.cents <= ${cents}
+         AND (s.cents < ${cents} OR s.principal > ${values.add(from.principal)})`
+  const match = search === null ? '' : `AND ${matchSql(values.add(search))}`
+  return `
+    SELECT s.principal, s.cents FROM spend AS s
+    ${search === null ? '' : 'LEFT JOIN principal_emails AS e ON e.principal = s.principal'}
+    WHERE s.period = ${values.add(periodKey)} ${start} ${match}
+    ORDER BY s.cents DESC, s.principal LIMIT ${count}`
+}
+
+/** Literal text: no character of a search has a meaning. */
+function matchSql(search: string): string {
+  const finds = (text: string): string => `strpos(lower(${text}), lower(${search}::text)) > 0`
+  return `(${finds('s.principal')} OR ${finds('e.email')} OR ${finds('e.name')})`
+}
+
+interface Person {
+  readonly id: string
   readonly email: string | null
   readonly name: string | null
   readonly groups: readonly string[]
-  readonly period: PeriodName
-  readonly amount: string | null
-  readonly scope_type: ScopeType | null
-  readonly scope_id: string | null
-  readonly id: string | null
-  readonly cents: number
+  readonly caps: readonly {
+    readonly period: PeriodName
+    readonly amount: string | null
+    readonly scope_type: ScopeType
+    readonly scope_id: string
+    readonly id: string
+  }[]
+  readonly spent: Readonly<Record<string, number>>
 }
 
-/** Groups are those of the last call; a single one may stand there as a bare string. */
-async function readRows(
+/** In the order of `principals`, repeated ones too. */
+async function describe(
   tx: Queryable,
   principals: readonly string[],
-  { periods }: Asked,
-  keys: Keys,
-  mode: EffectiveDeps['mode'],
-): Promise<readonly Row[]> {
-  const { rows } = await tx.query<Row>(
-    `SELECT u.principal, e.email, e.name, e.groups, per.name AS period, cap.amount::text,
-            cap.scope_type, cap.scope_id, cap.id, coalesce(s.cents, 0) AS cents
-     FROM unnest($1::text[]) WITH ORDINALITY AS u (principal, at)
-     LEFT JOIN LATERAL (
-       SELECT p.email, p.name, ARRAY(SELECT jsonb_array_elements_text(
-                CASE jsonb_typeof(p.groups) WHEN 'array' THEN p.groups
-                  WHEN 'string' THEN jsonb_build_array(p.groups) ELSE '[]' END)) AS groups
-       FROM principal_emails AS p WHERE p.principal = u.principal) AS e ON true
-     CROSS JOIN unnest($2::text[], $3::text[]) WITH ORDINALITY AS per (name, key, at)
-     LEFT JOIN LATERAL (
-       SELECT c.* FROM caps_by_period(u.principal, coalesce(e.groups, '{}'), $4) AS c
-       WHERE c.period = per.name) AS cap ON true
-     LEFT JOIN spend AS s ON s.principal = u.principal AND s.period = per.key
-     ORDER BY u.at, per.at`,
-    [principals, periods, periods.map((name) => keys[name]), mode],
+  keys: readonly string[],
+  mode: string,
+): Promise<readonly Person[]> {
+  const { rows } = await tx.query<Person>(
+    `SELECT p.id, e.email, e.name, known.groups, caps.list AS caps, used.list AS spent
+     FROM unnest($1::text[]) WITH ORDINALITY AS p(id, place)
+     LEFT JOIN principal_emails AS e ON e.principal = p.id
+     CROSS JOIN LATERAL (
+       SELECT ARRAY(SELECT jsonb_array_elements_text(
+         ${groupList('e.groups')})) AS groups
+     ) AS known
+     CROSS JOIN LATERAL (
+       SELECT coalesce(jsonb_agg(jsonb_build_object('period', cap.period,
+         'amount', cap.amount::text, 'scope_type', cap.scope_type, 'scope_id', cap.scope_id,
+         'id', cap.id)), '[]') AS list
+       FROM caps_by_period(p.id, known.groups, $3) AS cap
+     ) AS caps
+     CROSS JOIN LATERAL (
+       SELECT coalesce(jsonb_object_agg(s.period, s.cents), '{}') AS list
+       FROM spend AS s WHERE s.principal = p.id AND s.period = ANY ($2::text[])
+     ) AS used
+     ORDER BY p.place`,
+    [principals, keys, mode],
   )
   return rows
 }
 
-function describe(row: Row): object {
-  const { principal, email, name, groups, period, amount, id, cents } = row
+function effectiveRow(person: Person, period: PeriodName, key: string): object {
+  const cap = person.caps.find((candidate) => candidate.period === period)
   return {
-    scope: { type: 'user', user_id: principal },
-    groups: groups ?? [],
-    actor: { type: 'user_actor', user_id: principal, name, email_address: email, deleted: false },
-    amount,
+    scope: scopeOf('user', person.id),
+    groups: person.groups,
+    actor: {
+      type: 'user_actor',
+      user_id: person.id,
+      name: person.name,
+      email_address: person.email,
+      deleted: false,
+    },
+    amount: cap?.amount ?? null,
     currency: 'USD',
     period,
-    source: sourceOf(row),
-    spend_limit_id: id,
-    period_to_date_spend: formatCents(cents),
-  }
-}
-
-function sourceOf({ scope_type, scope_id }: Row): object | null {
-  switch (scope_type) {
-    case 'user':
-      return { type: scope_type, user_id: scope_id }
-    case 'rbac_group':
-      return { type: scope_type, rbac_group_id: scope_id }
-    case 'organization':
-      return { type: scope_type }
-    case null:
-      return null
+    source: cap === undefined ? null : scopeOf(cap.scope_type, cap.scope_id),
+    spend_limit_id: cap?.id ?? null,
+    period_to_date_spend: centsText(person.spent[key] ?? 0),
   }
 }

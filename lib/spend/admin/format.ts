@@ -1,16 +1,15 @@
-/** Amounts as the Admin API writes them. The database holds cents as doubles, unrounded. */
+/**
+ * Small conversions that several calls of the Admin API share: money as text, and groups as the
+ * database has them. Pure.
+ */
 
-/** Below a millionth of a cent doubles of large sums hold no truth. */
-const decimals = 6
-
-/** Decimal cents without trailing zeros: `2.1`, `0`, `437.106`. */
-export function formatCents(cents: number): string {
-  const text = fixedCents(cents).replace(/\.?0+$/, '')
-  return text === '-0' || text === '' ? '0' : text
+/** Cents for people and scripts: thousandths at most, which hides the noise of doubles. */
+export function centsText(cents: number): string {
+  return String(Math.round(cents * 1000) / 1000 || 0)
 }
 
-/** Decimal cents with all six decimals: `437.106000`. */
-export function fixedCents(cents: number): string {
-  // toFixed changes to an exponent from 10^21 on; no sum of money gets there.
-  return Math.min(cents, 1e20).toFixed(decimals)
+/** Groups as a list of jsonb: a single one may be there as a bare text, anything else is none. */
+export function groupList(column: string): string {
+  return `CASE jsonb_typeof(${column}) WHEN 'array' THEN ${column}
+    WHEN 'string' THEN jsonb_build_array(${column}) ELSE '[]' END`
 }

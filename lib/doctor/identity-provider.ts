@@ -16,7 +16,7 @@ import {
 import { askProvider } from '../identity/provider-request.ts'
 import { codeForm } from '../identity/token-request.ts'
 import { expiryWarning } from '../schema/certificate.ts'
-import { failed, ok, warned, type Finding } from './finding.ts'
+import { failed, ok, orFailed, warned, type Finding } from './finding.ts'
 import { bounded, createMemoryLog, type DoctorParts } from './parts.ts'
 import { judgeRedirect } from './redirect-uri.ts'
 import { judgeSkew } from './skew.ts'
@@ -44,9 +44,17 @@ export async function checkIdentityProvider(parts: DoctorParts): Promise<readonl
     return [...own, failed('IdP discovery', describeFailure(error), fix)]
   }
   const found = await Promise.all([
-    checkKeys(parts, metadata),
+    orFailed(
+      'IdP keys',
+      `open ${metadata.jwks_uri} from this machine; without it no id_token can be verified`,
+      checkKeys(parts, metadata),
+    ),
     checkRedirect(parts, metadata),
-    checkClient(parts, metadata),
+    orFailed(
+      'IdP client credentials',
+      `let this machine reach ${metadata.token_endpoint}`,
+      checkClient(parts, metadata),
+    ),
   ])
   return [
     ...own,

@@ -11,7 +11,7 @@ import type { UpstreamConfig } from '../upstream/config.ts'
 import { createUpstreams } from '../upstream/registry.ts'
 import type { Answer, Ask, AttemptResult } from '../upstream/upstream.ts'
 import { checkAwsIdentity } from './aws-identity.ts'
-import { failed, ok, warned, type Finding } from './finding.ts'
+import { failed, ok, orFailed, warned, type Finding } from './finding.ts'
 import { bounded, createMemoryLog, type DoctorParts } from './parts.ts'
 
 /** A credential may take ten seconds to be had, and the answer as long. */
@@ -43,7 +43,11 @@ export async function checkUpstreams(parts: DoctorParts): Promise<readonly Findi
   const found = await Promise.all(
     config.upstreams.map(async (entry) => [
       ...(await checkAwsIdentity(entry, parts)),
-      await checkUpstream(entry, modelFor(entry.name, catalogue, groups), groups, parts),
+      await orFailed(
+        `upstream ${entry.name}`,
+        fixForNetwork(''),
+        checkUpstream(entry, modelFor(entry.name, catalogue, groups), groups, parts),
+      ),
     ]),
   )
   return found.flat()

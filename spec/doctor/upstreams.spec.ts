@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { createServer } from 'node:https'
 import { after, test } from 'node:test'
+import { systemClock } from '../../lib/kernel/clock.ts'
 import { createAuthority } from '../support/certificates.ts'
 import { askDoctor, assertOk, assertProblem, dead } from '../support/doctor.ts'
 import { createFakeUpstream, type Behaviour } from '../support/fake-upstream.ts'
@@ -86,6 +87,28 @@ test('doctor upstreams: a Bedrock that is not reached fails, whatever counting w
   assertProblem(await ask({ body: '{}' }, away), 'upstream bedrock', {
     result: 'fail',
     seen: /^ECONNREFUSED/,
+    fix: /firewall/,
+  })
+})
+
+test('doctor upstreams: one that hangs is told by its name, beside one that is well', async () => {
+  const hanging = await createFakeUpstream()
+  after(() => hanging.close())
+  hanging.always({ fault: 'stall-before-head' })
+  upstream.always({ body: '{"input_tokens":8}' })
+  const clock = {
+    ...systemClock,
+    // Only the doctor's own patience is short here.
+    after: (ms: number, action: () => void) => systemClock.after(ms === 25_000 ? 500 : ms, action),
+  }
+  const findings = await askDoctor({
+    config: { upstreams: [api, { ...api, name: 'other', base_url: hanging.url }] },
+    clock,
+  })
+  assertOk(findings, 'upstream anthropic', /counted/)
+  assertProblem(findings, 'upstream other', {
+    result: 'fail',
+    seen: /asking other timed out/,
     fix: /firewall/,
   })
 })

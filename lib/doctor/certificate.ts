@@ -36,7 +36,7 @@ export function judgeCertificate(
   const ending = expiryWarning(own, now)
   if (ending !== null) {
     const isOver = now > Date.parse(own.validTo) || now < Date.parse(own.validFrom)
-    const fix = `renew it in ${place}; the listener of the gateway reads its files again within a minute or on SIGHUP`
+    const fix = `renew it in ${place}; a running gateway takes the files of its listener up within seconds`
     return isOver ? failed(check, ending, fix) : warned(check, ending, fix)
   }
   const gap = isWhole === true ? null : findGap(chain)

@@ -18,7 +18,7 @@ const statementMs = 5_000
 /** Oldest server the statements are written for and tried on, as `server_version_num`. */
 const oldestVersion = 110_000
 /** Rows of the database and of the gateway are compared in seconds: device grants live minutes. */
-const skew = { warnMs: 5_000, failMs: 60_000, key: 'nothing but luck beyond' }
+const skew = { warnMs: 5_000, failMs: 60_000, key: 'the gateway' }
 
 interface Facts {
   readonly version: number

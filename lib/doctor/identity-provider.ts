@@ -18,6 +18,7 @@ import { codeForm } from '../identity/token-request.ts'
 import { expiryWarning } from '../schema/certificate.ts'
 import { failed, ok, orFailed, warned, type Finding } from './finding.ts'
 import { bounded, createMemoryLog, type DoctorParts } from './parts.ts'
+import { checkGoogleGroups } from './google-groups.ts'
 import { judgeRedirect } from './redirect-uri.ts'
 import { judgeSkew } from './skew.ts'
 
@@ -43,7 +44,8 @@ export async function checkIdentityProvider(parts: DoctorParts): Promise<readonl
     const fix = `open ${url} from this machine; correct oidc.issuer, give oidc.ca_cert_pem for a private authority, or set oidc.use_proxy when it is behind the forward proxy`
     return [...own, failed('IdP discovery', describeFailure(error), fix)]
   }
-  const found = await Promise.all([
+  const [google, ...found] = await Promise.all([
+    checkGoogleGroups(parts, metadata),
     orFailed(
       'IdP keys',
       `open ${metadata.jwks_uri} from this machine; without it no id_token can be verified`,
@@ -60,6 +62,7 @@ export async function checkIdentityProvider(parts: DoctorParts): Promise<readonl
     ...own,
     judgeIssuer(metadata, oidc),
     ...found,
+    ...google,
     judgeSkew('clock beside the IdP', date === null ? null : Date.parse(date), clock.now(), {
       // Ids are refused beyond it; half of it is what a busy moment may use up.
       warnMs: (oidc.clock_skew_seconds * 1000) / 2,

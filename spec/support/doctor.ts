@@ -25,6 +25,11 @@ export interface Asked {
 export const dead = 'http://127.0.0.1:9'
 
 export async function askDoctor(asked: Asked): Promise<readonly Finding[]> {
+  return examine({ ...loadPatient(asked), ...(asked.resolve && { resolve: asked.resolve }) })
+}
+
+/** What bin makes of a file and an environment. */
+export function loadPatient(asked: Asked): Omit<Patient, 'resolve'> {
   const folder = mkdtempSync(join(tmpdir(), 'doctor-spec-'))
   const path = join(folder, 'gateway.yaml')
   const merged: Record<string, unknown> = {
@@ -41,14 +46,7 @@ export async function askDoctor(asked: Asked): Promise<readonly Finding[]> {
   const clock = asked.clock ?? systemClock
   try {
     const loaded = loadConfig({ path, environment, now: clock.now() })
-    const { settings, warnings } = readEnvironment(environment)
-    return await examine({
-      loaded,
-      settings,
-      warnings,
-      clock,
-      ...(asked.resolve && { resolve: asked.resolve }),
-    })
+    return { loaded, ...readEnvironment(environment), clock }
   } finally {
     rmSync(folder, { recursive: true })
   }

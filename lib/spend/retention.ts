@@ -6,6 +6,7 @@ import type { Clock } from '../kernel/clock.ts'
 import type { Log } from '../kernel/log.ts'
 import type { Queryable, Store } from '../store/store.ts'
 import type { AdminConfig } from './config.ts'
+import { periodsAt } from './period.ts'
 
 export type RetentionConfig = Pick<
   AdminConfig,
@@ -83,16 +84,23 @@ interface Rule {
   readonly value: string
 }
 
+/**
+ * Spend goes by its last change, as on the reference: a month that was still spent in is kept until
+ * that is too long ago. The period a row is of decides for rows that something touched later.
+ */
 function rules(config: RetentionConfig, nowMs: number): Rule[] {
-  const month = firstMonthKept(nowMs, config.spend_retention_months)
+  const oldest = monthsBefore(nowMs, config.spend_retention_months)
+  const changed = new Date(oldest).toISOString()
+  const { daily, weekly, monthly } = periodsAt(oldest)
   const dayBefore = (days: number): string => new Date(nowMs - days * dayMs).toISOString()
   const identity = dayBefore(config.identity_retention_days)
   return [
-    { table: 'spend', where: `period < $1 AND period ~ '^\\d{4}-\\d\\d$'`, value: month },
-    { table: 'spend', where: `period < $1 AND period ~ '^\\d{4}-\\d\\d-'`, value: `${month}-01` },
-    // A week's key says nothing of its month; its last change does.
-    { table: 'spend', where: `updated_at < $1 AND period ~ '^\\d{4}-W'`, value: `${month}-01` },
-    { table: 'pooled_spend', where: 'period < $1', value: month },
+    { table: 'spend', where: 'updated_at < $1', value: changed },
+    { table: 'spend', where: `period < $1 AND period ~ '^\\d{4}-\\d\\d-'`, value: daily.key },
+    { table: 'spend', where: `period < $1 AND period ~ '^\\d{4}-W'`, value: weekly.key },
+    { table: 'spend', where: `period < $1 AND period ~ '^\\d{4}-\\d\\d$'`, value: monthly.key },
+    { table: 'pooled_spend', where: 'updated_at < $1', value: changed },
+    { table: 'pooled_spend', where: 'period < $1', value: monthly.key },
     { table: 'admin_audit', where: 'at < $1', value: dayBefore(config.audit_retention_days) },
     { table: 'principal_emails', where: 'updated_at < $1', value: identity },
     { table: 'principal_groups', where: 'day < $1', value: identity.slice(0, 10) },
@@ -101,9 +109,11 @@ function rules(config: RetentionConfig, nowMs: number): Rule[] {
   ]
 }
 
-/** The running month is one of those kept. */
-function firstMonthKept(nowMs: number, months: number): string {
+/** The same day and time of an earlier month; of a shorter one its last day. */
+function monthsBefore(nowMs: number, months: number): number {
   const now = new Date(nowMs)
-  const first = Date.UTC(now.getUTCFullYear(), now.getUTCMonth() - months + 1, 1)
-  return new Date(first).toISOString().slice(0, 7)
+  const year = now.getUTCFullYear()
+  const month = now.getUTCMonth() - months
+  const lastDay = new Date(Date.UTC(year, month + 1, 0)).getUTCDate()
+  return Date.UTC(year, month, Math.min(now.getUTCDate(), lastDay)) + (nowMs % dayMs)
 }

@@ -19,18 +19,29 @@ test('retention: what is older than the windows goes, at the next hour and by on
   const database = await createDatabase(t)
   const store = openStore(t, database.url)
   await migrate({ store, log: createRecorder().log, own: ownMigrations })
-  const spend = (period: string, at: string) =>
+  let people = 0
+  const kept = [
+    ['2025-10', '2025-10-28'],
+    ['2025-10-27', '2025-10-27 23:00Z'],
+    ['2025-W44', '2025-11-02'],
+    ['2026-11', '2026-11-27'],
+  ] as const
+  const spend = (principal: string, period: string, at: string) =>
     database.query(
-      `INSERT INTO spend (principal, period, cents, updated_at) VALUES ('u', $1, 1, $2)`,
-      [period, at],
+      `INSERT INTO spend (principal, period, cents, updated_at) VALUES ($1, $2, 1, $3)`,
+      [principal, period, at],
     )
-  await spend('2025-10', '2025-10-31')
-  await spend('2025-10-31', '2025-10-31')
-  await spend('2025-W43', '2025-10-26')
-  await spend('2025-11', '2025-11-01')
-  await spend('2025-11-01', '2025-11-01')
-  await spend('2025-W48', '2025-11-28')
-  await database.query(`INSERT INTO pooled_spend VALUES ('g', '2025-10', 1), ('g', '2025-11', 1)`)
+  for (const [period, at] of [
+    ...['2025-09', '2025-10', '2025-W43', '2025-10-26'].map((old) => [old, '2025-10-26'] as const),
+    ['2025-09', '2026-11-27'],
+    ['2025-W43', '2026-11-27'],
+    ['2025-10-26', '2026-11-27'],
+  ] as const) {
+    await spend(`old-${people++}`, period, at)
+  }
+  // Changed within thirteen months, or of a period that reaches into them.
+  for (const [period, at] of kept) await spend('kept', period, at)
+  await database.query(`INSERT INTO pooled_spend VALUES ('g', '2025-09', 1), ('g', '2025-11', 1)`)
   await database.query(`INSERT INTO admin_audit (at, actor, action, target)
     VALUES ('2025-11-26', 'a', 'b', 'c'), ('2025-11-28', 'a', 'b', 'c')`)
   await database.query(`INSERT INTO principal_emails (principal, updated_at)
@@ -47,13 +58,13 @@ test('retention: what is older than the windows goes, at the next hour and by on
   await retention.run()
   const count = async (): Promise<unknown> =>
     (await database.query('SELECT count(*)::int AS n FROM spend'))[0]?.['n']
-  assert.equal(await count(), 6)
+  assert.equal(await count(), people + kept.length)
   await other.query('COMMIT')
   await retention.run()
-  const left = await database.query('SELECT period FROM spend ORDER BY period')
+  const left = await database.query('SELECT period FROM spend ORDER BY period COLLATE "C"')
   assert.deepEqual(
     left.map(({ period }) => period),
-    ['2025-11', '2025-11-01', '2025-W48'],
+    kept.map(([period]) => period).toSorted(),
   )
   for (const [table, rows] of [
     ['pooled_spend', 1],
@@ -67,11 +78,11 @@ test('retention: what is older than the windows goes, at the next hour and by on
   }
   assert.match(
     lines.join('\n'),
-    /info retention: removed 3 of spend, 1 of pooled_spend, 1 of admin_audit/,
+    /info retention: removed 7 of spend, 1 of pooled_spend, 1 of admin_audit/,
   )
   retention.use({ ...config, spend_retention_months: 1 })
   await retention.run()
-  assert.equal(await count(), 0)
+  assert.equal(await count(), 1)
   retention.stop()
 })
 

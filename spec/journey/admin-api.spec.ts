@@ -142,7 +142,7 @@ test('admin: a budget of a group is shared by its members on every replica', asy
   assert.equal((await call(gateway, 'm-3')).status, 200)
 })
 
-test('admin: a session opens the API with an admin group only, also one that is a bare text', async () => {
+test('admin: a session opens the API with an admin group only, also one that is a bare text (F264 F408)', async () => {
   const ask = (claims: object) =>
     send(`${gateway.url}${limits}`, { token: sessionToken(gateway.url, { ...claims }) })
   assert.equal((await ask({ groups: ['eng', 'admins'] })).status, 200)
@@ -175,7 +175,7 @@ test('admin: a call has its own id beside that of the request', async () => {
   assert.match(below.body, /"invalid token"/)
 })
 
-test('admin: without the block its paths are unknown like any other', async () => {
+test('admin: without the block its paths are unknown like any other (F410)', async () => {
   const bare = await start({})
   for (const path of [limits, `${limits}/effective`, '/v1/organizations/analytics/cost']) {
     const known = await send(`${bare.url}${path}`, {

@@ -112,9 +112,7 @@ async function findPrincipals(
   const count = values.add(limit + 1)
   const sql = isSorted
     ? sortedSql(values, periodKey, search, from, count)
-    : search === null
-      ? walkSql(values, from, count)
-      : searchSql(values, search, from, count)
+    : unsortedSql(values, search, from, count)
   const { rows } = await tx.query<Position>(sql, values.list)
   return rows
 }
@@ -129,32 +127,32 @@ class Parameters {
   }
 }
 
-/** From one principal to the next by the index, past all the rows each of them has. */
-function walkSql(values: Parameters, from: Position | null, count: string): string {
+/**
+ * Everybody with spend, in order: from one to the next by the index, past all the rows each of
+ * them has. Read only as far as the page needs.
+ */
+function walkSql(values: Parameters, from: Position | null): string {
   const start = from === null ? '' : `WHERE principal > ${values.add(from.principal)}`
   return `
-    WITH RECURSIVE walk (principal, place) AS (
-      (SELECT principal, 1 FROM spend ${start} ORDER BY principal LIMIT 1)
+    WITH RECURSIVE walk (principal) AS (
+      (SELECT principal FROM spend ${start} ORDER BY principal LIMIT 1)
       UNION ALL
-      SELECT (SELECT s.principal FROM spend AS s WHERE s.principal > walk.principal
-              ORDER BY s.principal LIMIT 1), place + 1
-      FROM walk WHERE walk.principal IS NOT NULL AND place < ${count})
-    SELECT principal, NULL::float8 AS cents FROM walk WHERE principal IS NOT NULL ORDER BY place`
+      SELECT (SELECT next.principal FROM spend AS next WHERE next.principal > walk.principal
+              ORDER BY next.principal LIMIT 1)
+      FROM walk WHERE walk.principal IS NOT NULL)`
 }
 
-function searchSql(
+function unsortedSql(
   values: Parameters,
-  search: string,
+  search: string | null,
   from: Position | null,
   count: string,
 ): string {
-  const start = from === null ? '' : `WHERE principal > ${values.add(from.principal)}`
+  const match = search === null ? '' : `AND ${matchSql(values.add(search))}`
   return `
-    SELECT s.principal, NULL::float8 AS cents
-    FROM (SELECT DISTINCT principal FROM spend ${start}) AS s
-    LEFT JOIN principal_emails AS e ON e.principal = s.principal
-    WHERE ${matchSql(values.add(search))}
-    ORDER BY s.principal LIMIT ${count}`
+    ${walkSql(values, from)}
+    SELECT s.principal, NULL::float8 AS cents FROM walk AS s
+    WHERE s.principal IS NOT NULL ${match} LIMIT ${count}`
 }
 
 function sortedSql(
@@ -173,15 +171,16 @@ function sortedSql(
   const match = search === null ? '' : `AND ${matchSql(values.add(search))}`
   return `
     SELECT s.principal, s.cents FROM spend AS s
-    ${search === null ? '' : 'LEFT JOIN principal_emails AS e ON e.principal = s.principal'}
     WHERE s.period = ${values.add(periodKey)} ${start} ${match}
     ORDER BY s.cents DESC, s.principal LIMIT ${count}`
 }
 
-/** Literal text: no character of a search has a meaning. */
+/** Literal text: no character of a search has a meaning. One look-up for each candidate. */
 function matchSql(search: string): string {
   const finds = (text: string): string => `strpos(lower(${text}), lower(${search}::text)) > 0`
-  return `(${finds('s.principal')} OR ${finds('e.email')} OR ${finds('e.name')})`
+  return `(${finds('s.principal')} OR EXISTS (
+    SELECT 1 FROM principal_emails AS e
+    WHERE e.principal = s.principal AND (${finds('e.email')} OR ${finds('e.name')})))`
 }
 
 interface Person {

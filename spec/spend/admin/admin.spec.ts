@@ -18,7 +18,7 @@ import { openStore } from '../../support/store.ts'
 
 const textOf = ({ body }: Reply): string => (typeof body === 'string' ? body : '')
 
-test('admin: every answer has its id in header, body and log', async (t) => {
+test('admin: every answer has its id in header, body and log (F261 F262)', async (t) => {
   const { call, recorder } = await createTestAdmin(t)
   const list = await call()
   assert.match(list.headers['request-id'] ?? '', /^req_[0-9a-f]{32}$/)
@@ -37,7 +37,7 @@ test('admin: every answer has its id in header, body and log', async (t) => {
   assert.match(created.headers['request-id'] ?? '', /^req_/)
 })
 
-test('admin: methods and paths that are no call are not found, in the words of each', async (t) => {
+test('admin: methods and paths that are no call are not found, in the words of each (F259)', async (t) => {
   const { call } = await createTestAdmin(t)
   const table = [
     ['DELETE', '', 'not found'],
@@ -63,7 +63,7 @@ test('admin: methods and paths that are no call are not found, in the words of e
   }
 })
 
-test('admin: a read key reads everything and changes nothing', async (t) => {
+test('admin: a read key reads everything and changes nothing (F263)', async (t) => {
   const { call, database, recorder } = await createTestAdmin(t)
   await call({ body: { scope: { type: 'organization' }, amount: '1' } })
   const cost = `${costPath}?starting_at=2026-11-20T00:00:00Z`
@@ -179,7 +179,7 @@ test('admin: a body beyond its bound is refused in the envelope of this API', as
   assert.ok(recorder.lines.some((line) => /^error unhandled .*not asked/.test(line)))
 })
 
-test('admin: a database that hangs or refuses is 503 within five seconds, and in the envelope', async (t) => {
+test('admin: a database that hangs or refuses is 503 within five seconds, and in the envelope (B009 B041)', async (t) => {
   const server = await startServer(t)
   const admin = await createTestAdmin(t, { store: openStore(t, server.url) })
   const calls = [

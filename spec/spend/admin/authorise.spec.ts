@@ -19,13 +19,13 @@ const denied = (reason: string) => ({ kind: 'denied', reason })
 const ask = (headers: Record<string, string>, authorise = withSession) =>
   authorise(makeExchange({ headers }))
 
-test('authorise: write and read keys are told apart, and name the actor', async () => {
+test('authorise: write and read keys are told apart, and name the actor (F263 F266)', async () => {
   assert.deepEqual(await ask({ 'x-api-key': writeKey }), granted('admin-key:tf', true))
   assert.deepEqual(await ask({ 'x-api-key': readKey }), granted('admin-key:ro', false))
   assert.deepEqual(await ask({ 'x-api-key': `\t${writeKey}  ` }), granted('admin-key:tf', true))
 })
 
-test('authorise: a key that is sent decides alone, whatever the bearer', async () => {
+test('authorise: a key that is sent decides alone, whatever the bearer (F406)', async () => {
   const wrong = { 'x-api-key': 'z'.repeat(36), ...bearer }
   assert.deepEqual(await ask(wrong), denied('invalid_key'))
   const right = { 'x-api-key': writeKey, ...bearer }
@@ -37,7 +37,7 @@ test('authorise: an empty key counts as none', async () => {
   assert.deepEqual(await ask({ 'x-api-key': '   ', ...bearer }), granted('oidc:u-adm', true))
 })
 
-test('authorise: nothing near a key opens', async () => {
+test('authorise: nothing near a key opens (B042)', async () => {
   const near = [
     writeKey.slice(1),
     `${writeKey}w`,
@@ -51,7 +51,7 @@ test('authorise: nothing near a key opens', async () => {
   assert.deepEqual(await ask(asBearer, withoutSession), denied('bearer_rejected'))
 })
 
-test('authorise: a session opens only with a group of admin_groups, spelled the same', async () => {
+test('authorise: a session opens only with a group of admin_groups, spelled the same (F264)', async () => {
   assert.deepEqual(await ask(bearer), granted('oidc:u-adm', true))
   for (const groups of [[], ['eng'], ['Admins'], ['admins2']]) {
     const authorise = createAuthorise(adminConfig, () => Promise.resolve({ ...admins, groups }))
@@ -61,7 +61,7 @@ test('authorise: a session opens only with a group of admin_groups, spelled the 
   assert.deepEqual(await ask(bearer, nobody), denied('bearer_rejected'))
 })
 
-test('authorise: a denied call is answered alike and audited with its reason', async (t) => {
+test('authorise: a denied call is answered alike and audited with its reason (F265)', async (t) => {
   const admin = await createTestAdmin(t)
   const session = { sub: 'u-1', groups: ['eng'] }
   for (const [call, reason] of [

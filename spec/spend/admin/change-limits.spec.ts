@@ -6,7 +6,7 @@ import { createTestAdmin } from '../../support/admin.ts'
 const user = (id: string) => ({ type: 'user', user_id: id })
 const group = { type: 'rbac_group', rbac_group_id: 'g' }
 
-test('change-limits: a replaced cap keeps its id and its time of creation', async (t) => {
+test('change-limits: a replaced cap keeps its id and its time of creation (F251)', async (t) => {
   const { call, database } = await createTestAdmin(t)
   const first = await call({ body: { scope: user('a'), amount: '1' } })
   const second = await call({ body: { scope: user('a'), amount: '9007199254740993' } })
@@ -18,7 +18,7 @@ test('change-limits: a replaced cap keeps its id and its time of creation', asyn
   assert.deepEqual(rows, [{ amount: '9007199254740993', created_by: 'admin-key:tf' }])
 })
 
-test('change-limits: every change is audited with what was and what is', async (t) => {
+test('change-limits: every change is audited with what was and what is (F266 F268 F269)', async (t) => {
   const { call, recorder, revisions } = await createTestAdmin(t)
   const session = { sub: 'u-adm', groups: ['admins'] }
   const created = await call({ body: { scope: group, amount: '5' } })
@@ -53,7 +53,7 @@ test('change-limits: every change is audited with what was and what is', async (
   assert.deepEqual(revisions, [2n, 3n, 4n], 'and this replica hears of each')
 })
 
-test('change-limits: without its audit row no change happens', async (t) => {
+test('change-limits: without its audit row no change happens (F268)', async (t) => {
   const { call, database, revisions, recorder } = await createTestAdmin(t)
   const kept = await call({ body: { scope: user('kept'), amount: '1' } })
   await database.query(
@@ -73,7 +73,7 @@ test('change-limits: without its audit row no change happens', async (t) => {
   assert.equal(recorder.audits.filter(({ event }) => event === 'admin.limit.upsert').length, 1)
 })
 
-test('change-limits: what is not said of a shared budget stays as it was', async (t) => {
+test('change-limits: what is not said of a shared budget stays as it was (F402)', async (t) => {
   const { call } = await createTestAdmin(t)
   const steps: readonly (readonly [object, string | null, unknown])[] = [
     [{ pooled_budget: { amount: '50', paused: true } }, '100', ['50', true]],

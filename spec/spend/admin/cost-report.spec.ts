@@ -55,7 +55,7 @@ function refusal(query: string, at = now): string {
   return 'accepted'
 }
 
-test('cost-report: somebody in several groups counts in full in each, and in none by the null row', async (t) => {
+test('cost-report: somebody in several groups counts in full in each, and in none by the null row (F405)', async (t) => {
   const admin = await createTestAdmin(t)
   await seedSpend(admin.database, [
     ['a1', '2026-11-20', 10],
@@ -123,7 +123,7 @@ test('cost-report: without a record of the day the last groups before count, els
   )
 })
 
-test('cost-report: pages of a range that is over are the report, whatever the order', async (t) => {
+test('cost-report: pages of a range that is over are the report, whatever the order (F405)', async (t) => {
   const admin = await createTestAdmin(t)
   const random = createRandom()
   const rows: [string, string, number][] = []

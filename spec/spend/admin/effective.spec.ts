@@ -49,7 +49,7 @@ function naive(
 }
 
 for (const mode of ['min', 'max'] as const) {
-  test(`effective: any caps resolve as the naive model says, mode ${mode}`, async (t) => {
+  test(`effective: any caps resolve as the naive model says, mode ${mode} (F270 F271 F407)`, async (t) => {
     const admin = await createTestAdmin(t, { config: { group_limit_mode: mode } })
     const random = createRandom()
     const groups = ['g1', 'g2', 'g3', 'g4']
@@ -137,7 +137,7 @@ async function readAll(
   }
 }
 
-test('effective: a list read while people spend has each of them once', async (t) => {
+test('effective: a list read while people spend has each of them once (F276)', async (t) => {
   const admin = await createTestAdmin(t)
   await seedCrowd(admin, 500)
   const random = createRandom()
@@ -157,7 +157,7 @@ test('effective: a list read while people spend has each of them once', async (t
   )
 })
 
-test('effective: a list by spend shows nobody twice while people spend', async (t) => {
+test('effective: a list by spend shows nobody twice while people spend (F275 F276)', async (t) => {
   const admin = await createTestAdmin(t)
   await seedCrowd(admin, 300)
   let changed = 0
@@ -185,7 +185,7 @@ test('effective: a quiet list by spend is complete and in order, ties by id', as
   assert.deepEqual(found, sorted)
 })
 
-test('effective: a page token holds for its own query only', async (t) => {
+test('effective: a page token holds for its own query only (F276)', async (t) => {
   const admin = await createTestAdmin(t)
   await seedCrowd(admin, 5)
   const first = await admin.call({ path: '/effective?limit=2&q=p&period[]=daily' })
@@ -225,7 +225,7 @@ test('effective: a page token holds for its own query only', async (t) => {
   )
 })
 
-test('effective: people who are named come in the order they are named in, known or not', async (t) => {
+test('effective: people who are named come in the order they are named in, known or not (F272 F274)', async (t) => {
   const admin = await createTestAdmin(t)
   await seedPeople(admin.database, { b: ['g'] })
   await seedSpend(admin.database, [['b', '2026-11', 12_345_678_901.123_457]])
@@ -254,7 +254,7 @@ test('effective: people who are named come in the order they are named in, known
   assert.equal(refused.body.error.message, 'user_ids[]: at most 100 entries per request')
 })
 
-test('effective: a search finds literal text in id, address and name, in every order', async (t) => {
+test('effective: a search finds literal text in id, address and name, in every order (F274)', async (t) => {
   const admin = await createTestAdmin(t)
   await seedPeople(admin.database, { 'u-Alice': [], u_bob: [], silent: [] })
   await seedSpend(admin.database, [
@@ -275,7 +275,7 @@ test('effective: a search finds literal text in id, address and name, in every o
   assert.deepEqual(await find('sort=spend_desc&q='), ['u_bob', 'u-Alice', 'nameless'])
 })
 
-test('effective: a group that is a bare text is one, and what is no list is none', async (t) => {
+test('effective: a group that is a bare text is one, and what is no list is none (F273 F408)', async (t) => {
   const admin = await createTestAdmin(t)
   await admin.database.query(
     `INSERT INTO principal_emails (principal, groups) VALUES ('a', '"eng"'), ('b', NULL), ('c', '{"x":1}')`,

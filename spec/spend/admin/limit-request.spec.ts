@@ -103,7 +103,7 @@ const table: readonly (readonly [unknown, string])[] = [
   ],
 ]
 
-test('limit-request: each mistake has its words, and only the first is named', () => {
+test('limit-request: each mistake has its words, and only the first is named (F252 F253 F254 F402)', () => {
   for (const [body, message] of table) {
     assert.equal(refusal(new TextEncoder().encode(JSON.stringify(body))), message)
   }
@@ -116,7 +116,7 @@ test('limit-request: what is no JSON is said to be none', () => {
   assert.equal(refusal(Uint8Array.of(0x22, 0xff, 0x22)), 'invalid JSON body')
 })
 
-test('limit-request: amounts keep every digit, and lose leading zeros only', () => {
+test('limit-request: amounts keep every digit, and lose leading zeros only (F252)', () => {
   for (const [given, kept] of [
     ['0', '0'],
     ['007', '7'],

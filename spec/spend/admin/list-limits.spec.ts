@@ -22,7 +22,7 @@ async function seedCaps({ database }: TestAdmin, count: number): Promise<void> {
   )
 }
 
-test('list-limits: ten thousand caps are each listed once while caps change', async (t) => {
+test('list-limits: ten thousand caps are each listed once while caps change (F255 F257)', async (t) => {
   const admin = await createTestAdmin(t)
   const count = 10_000
   await seedCaps(admin, count)
@@ -69,7 +69,7 @@ test('list-limits: ten thousand caps are each listed once while caps change', as
   )
 })
 
-test('list-limits: pages backwards are the same pages', async (t) => {
+test('list-limits: pages backwards are the same pages (F256 F257)', async (t) => {
   const admin = await createTestAdmin(t)
   await seedCaps(admin, 95)
   const forward: string[][] = []
@@ -128,7 +128,7 @@ test('list-limits: the shared budget is listed with what its group spent this mo
   assert.equal(again.body.pooled_budget.period_to_date_spend, '12.346')
 })
 
-test('list-limits: the audit goes from new to old without a gap', async (t) => {
+test('list-limits: the audit goes from new to old without a gap (F267)', async (t) => {
   const { call, store } = await createTestAdmin(t)
   for (let amount = 0; amount < 12; amount++) {
     await call({ body: { scope: { type: 'organization' }, amount: String(amount) } })

@@ -82,7 +82,7 @@ async function askAgain(admin: TestAdmin, recorded: Recorded, ids: Ids): Promise
   }
 }
 
-test('admin: calls about limits are answered as the reference answers them', async (t) => {
+test('admin: calls about limits are answered as the reference answers them (F250 F251 F252 F253 F254 F255 F256 F257 F258 F259 F260 F263 F264 F270 F402 F406)', async (t) => {
   const admin = await createTestAdmin(t)
   const ids: Ids = new Map()
   const week = ['2026-11-22', '2026-W47', '2026-11']
@@ -113,7 +113,7 @@ test('admin: calls about limits are answered as the reference answers them', asy
   }
 })
 
-test('admin: the cost report is answered as the reference answers it', async (t) => {
+test('admin: the cost report is answered as the reference answers it (F405)', async (t) => {
   const admin = await createTestAdmin(t, { now: '2026-11-22T10:40:10Z' })
   const ids: Ids = new Map()
   const { database } = admin

@@ -10,19 +10,25 @@ import {
   nameOfKind,
   parseManifests,
 } from '../support/manifests.ts'
-import { findTool } from '../support/tools.ts'
+import { findOptionalTool } from '../support/tools.ts'
 
 const kubernetes = join(import.meta.dirname, '..', '..', 'deploy', 'kubernetes')
 const overlays = readdirSync(join(kubernetes, 'overlays')).toSorted()
-const kubectl = findTool('kubectl', 'kustomize', '--help')
+const kubectl = findOptionalTool('kubectl', 'kustomize', '--help')
+
+const built = new Map<string, readonly Manifest[]>()
 
 /** As `kubectl apply -k` would send it. */
-function build(folder: string): Manifest[] {
+function build(folder: string): readonly Manifest[] {
+  const known = built.get(folder)
+  if (known !== undefined) return known
   const text = execFileSync('kubectl', ['kustomize', join(kubernetes, folder)], {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'pipe'],
   })
-  return parseManifests(text)
+  const manifests = parseManifests(text)
+  built.set(folder, manifests)
+  return manifests
 }
 
 function pick(manifests: readonly Manifest[], kind: string): Manifest {

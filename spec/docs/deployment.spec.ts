@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import pg from 'pg'
 import { parseManifests } from '../support/manifests.ts'
 import { startServer } from '../support/database.ts'
-import { findTool } from '../support/tools.ts'
+import { findOptionalTool } from '../support/tools.ts'
 
 const root = join(import.meta.dirname, '..', '..')
 const pages = [
@@ -15,7 +15,7 @@ const pages = [
   'deploy/README.md',
   'deploy/compose/README.md',
 ]
-const kubectl = findTool('kubectl', 'kustomize', '--help')
+const kubectl = findOptionalTool('kubectl', 'kustomize', '--help')
 
 interface Block {
   readonly page: string

@@ -16,6 +16,11 @@ export type Command =
       readonly json: boolean
     }
   | { readonly kind: 'forget'; readonly config: string | undefined; readonly principal: string }
+  | {
+      readonly kind: 'verify-audit'
+      readonly file: string
+      readonly publicKey: string | undefined
+    }
   | { readonly kind: 'help' }
   | { readonly kind: 'version' }
   | { readonly kind: 'mistake'; readonly message: string }
@@ -31,20 +36,26 @@ export const usage: string = `Usage: gateway [--config FILE]         serve
                                        what a person would get and why, without network or database
        gateway forget [--config FILE] --principal SUB
                                        erase the name, email and groups of a principal
+       gateway audit verify --file FILE [--public-key PEM]
+                                       check every hash and signature of an audit file
 
 Options:
   --config FILE   configuration; without it ./${defaultConfigPath} is taken when there is one
   --email E       explain: the person's email, for policies with an email_domain
   --groups A,B    explain: the person's groups, as the identity provider spells them
   --principal SUB forget: the id, as \`sub\` in audit lines and in spend
+  --file FILE     audit verify: a file of extensions.audit
+  --public-key PEM
+                  audit verify: the key its signatures are checked with
   --json          doctor, explain: JSON instead of text
   --version       print the version
   --help          print this text
 
 Exit codes:
-  0   served and drained, the configuration is valid, the doctor found nothing that fails, or the
-      command did what it says
-  1   wrong arguments, an invalid configuration, or boot failed; standard error says why
+  0   served and drained, the configuration or the audit file is sound, the doctor found nothing
+      that fails, or the command did what it says
+  1   wrong arguments, an invalid configuration, a broken audit file, or boot failed; standard
+      error says why
 
 Environment:
   CLAUDE_GATEWAY_LOG_LEVEL          debug, info (default), warn or error; audit lines always come
@@ -61,6 +72,8 @@ const options = {
   email: { type: 'string' },
   groups: { type: 'string' },
   principal: { type: 'string' },
+  file: { type: 'string' },
+  'public-key': { type: 'string' },
   json: { type: 'boolean' },
   version: { type: 'boolean' },
   help: { type: 'boolean' },
@@ -75,6 +88,7 @@ const commands: Readonly<Record<string, readonly Option[]>> = {
   doctor: ['json'],
   explain: ['email', 'groups', 'json'],
   forget: ['principal'],
+  'audit verify': ['file', 'public-key'],
 }
 
 export function parseCommandLine(args: readonly string[]): Command {
@@ -99,7 +113,7 @@ export function parseCommandLine(args: readonly string[]): Command {
       )
     }
   }
-  const [command = 'serve', ...more] = positionals
+  const { command, more } = splitCommand(positionals)
   const takes = Object.hasOwn(commands, command) ? commands[command] : undefined
   if (takes === undefined) {
     const known = Object.keys(commands).filter((name) => name !== 'serve')
@@ -114,6 +128,14 @@ export function parseCommandLine(args: readonly string[]): Command {
     return mistake(`option '${stray.rawName}' belongs to the command ${owners.join(' or ')}`)
   }
   return build(command, values)
+}
+
+/** The first word, or the two of a command that has two. */
+function splitCommand(words: readonly string[]): { command: string; more: readonly string[] } {
+  const [first = 'serve', second, ...rest] = words
+  const both = `${first} ${second}`
+  if (second !== undefined && Object.hasOwn(commands, both)) return { command: both, more: rest }
+  return { command: first, more: words.slice(1) }
 }
 
 type Values = Readonly<Partial<Record<Option, string | boolean | (string | boolean)[]>>>
@@ -144,6 +166,11 @@ function build(command: string, values: Values): Command {
       const principal = textOf('principal')
       if (principal === undefined) return mistake("the command forget needs '--principal SUB'")
       return { kind: 'forget', config, principal }
+    }
+    case 'audit verify': {
+      const file = textOf('file')
+      if (file === undefined) return mistake("the command audit verify needs '--file FILE'")
+      return { kind: 'verify-audit', file, publicKey: textOf('public-key') }
     }
     default:
       return { kind: 'serve', config }

@@ -2,7 +2,8 @@
  * The process: arguments, environment, signals, exit codes. Everything else is `lib/gateway.ts`'s.
  * The only file of the product that touches `process`.
  */
-import { existsSync } from 'node:fs'
+import { createPublicKey } from 'node:crypto'
+import { existsSync, readFileSync } from 'node:fs'
 import { readEnvironment } from '../lib/config/environment.ts'
 import { type ConfigFiles, createConfigFiles } from '../lib/config-files.ts'
 import { formatProblems, formatWarnings, loadConfig, type LoadedConfig } from '../lib/config.ts'
@@ -14,6 +15,9 @@ import { systemClock } from '../lib/kernel/clock.ts'
 import { createFileSink } from '../lib/kernel/line-sink.ts'
 import { createLog, type Log } from '../lib/kernel/log.ts'
 import { productVersion } from '../lib/kernel/version.ts'
+import { type AuditFile, openAuditFile } from '../lib/audit/file.ts'
+import type { Owner } from '../lib/audit/lock.ts'
+import { describeVerified, verifyAuditFile } from '../lib/audit/verify.ts'
 import { describeForgotten, forget } from '../lib/spend/forget.ts'
 import { openDatabase } from '../lib/store/database.ts'
 import { type Command, defaultConfigPath, parseCommandLine, usage } from './command-line.ts'
@@ -23,10 +27,25 @@ const lastLinesMs = 1000
 
 type CommandOf<Kind extends Command['kind']> = Extract<Command, { kind: Kind }>
 
+const owner: Owner = {
+  pid: process.pid,
+  isAlive(pid) {
+    try {
+      process.kill(pid, 0)
+      return true
+    } catch {
+      return false
+    }
+  },
+}
+
 const clock = systemClock
 const sink = createFileSink(2, clock)
 
 async function exit(code: number): Promise<never> {
+  const closing = trail?.close()
+  trail = null
+  await closing
   await Promise.race([
     sink.drained(),
     new Promise<void>((resolve) => clock.after(lastLinesMs, resolve)),
@@ -54,6 +73,8 @@ async function main(): Promise<void> {
       return explainTo(command)
     case 'forget':
       return erase(command)
+    case 'verify-audit':
+      return verifyAudit(command)
     case 'serve':
       return serve(command.config)
   }
@@ -111,6 +132,18 @@ async function explainTo(command: CommandOf<'explain'>): Promise<never> {
   return exit(0)
 }
 
+async function verifyAudit({ file, publicKey }: CommandOf<'verify-audit'>): Promise<never> {
+  try {
+    const key = publicKey === undefined ? null : createPublicKey(readFileSync(publicKey))
+    const verified = await verifyAuditFile(file, key)
+    process.stdout.write(describeVerified(file, verified, key !== null))
+    return await exit(verified.problem === null ? 0 : 1)
+  } catch (error) {
+    process.stderr.write(`apps gateway: ${file}: ${describe(error).split('\n')[0]}\n`)
+    return exit(1)
+  }
+}
+
 async function erase({ config, principal }: CommandOf<'forget'>): Promise<never> {
   const source = read(config)
   if (source?.loaded.kind !== 'ok') return exit(1)
@@ -130,11 +163,20 @@ async function erase({ config, principal }: CommandOf<'forget'>): Promise<never>
 
 async function serve(given: string | undefined): Promise<void> {
   const { settings, warnings } = readEnvironment(process.env)
-  const { log, audit } = createLog(settings.logLevel, sink.line, clock)
+  const { log, audit } = createLog(settings.logLevel, sink.line, clock, (line) =>
+    trail?.add(line.trimEnd()),
+  )
   for (const warning of warnings) log.warn(warning)
   const source = read(given)
   if (source?.loaded.kind !== 'ok') return exit(1)
   const { loaded, files } = source
+  const { audit: auditFile } = loaded.config.extensions
+  try {
+    if (auditFile !== undefined) trail = await openAuditFile(auditFile, { clock, log, owner })
+  } catch (error) {
+    log.error(`apps gateway: ${error instanceof Error ? error.message : String(error)}`)
+    return exit(1)
+  }
   audit('config.load', { path: files.path, sha256: loaded.sha256 })
   const boot = new AbortController()
   stopOnSignals(boot, log)
@@ -149,6 +191,18 @@ async function serve(given: string | undefined): Promise<void> {
       log,
       audit,
       signal: boot.signal,
+      facts: {
+        process: {
+          memory: () => process.memoryUsage(),
+          cpu: () => {
+            const { user, system } = process.cpuUsage()
+            return (user + system) / 1e6
+          },
+          nodeVersion: process.version,
+        },
+        linesLost: () => sink.lost,
+        auditFile: trail === null ? null : () => trail?.stats() ?? { failures: 0, waitingBytes: 0 },
+      },
     })
     running = gateway
     await gateway.listen()
@@ -160,6 +214,8 @@ async function serve(given: string | undefined): Promise<void> {
 }
 
 let running: Gateway | null = null
+/** `extensions.audit`; every way out gives it back. */
+let trail: AuditFile | null = null
 let stopping = false
 
 /** Service managers send it when files have changed; unanswered it would end the process. */

@@ -1,23 +1,13 @@
 /**
- * What boot refuses or warns of because of what this version can do and where it runs. Asked by
+ * What boot refuses or warns of because of where it runs. Asked by
  * the composition root, in its order; each refusal is one line for the operator.
  */
 import type { Config } from './config.ts'
-import { findUnsupported } from './config/unsupported.ts'
 import { metadataReachable } from './egress/guard.ts'
 import type { Clock } from './kernel/clock.ts'
 import type { Log } from './kernel/log.ts'
 import type { Store } from './store/store.ts'
 import { hasRecordedSpend } from './upstream/load-test.ts'
-
-/** Serving with a key whose restriction does not exist would silently lift it. */
-export function refuseUnsupported(config: Config, log: Log): void {
-  const { refusals, ineffective } = findUnsupported(config)
-  if (refusals.length > 0) throw new Error(refusals.join('; '))
-  if (ineffective.length > 0) {
-    log.warn(`set but without effect in this version: ${ineffective.join(', ')}`)
-  }
-}
 
 /** Canned replies are metered like real ones and must not be mixed with what people spent. */
 export async function refuseMixedLoadTest(config: Config, store: Store): Promise<void> {

@@ -28,6 +28,8 @@ export interface CertificateParts {
 export interface Certificates {
   /** Looks at the listener's files, if there are any, and logs what came of it. Never rejects. */
   reload(): Promise<void>
+  /** When each ends, milliseconds since the epoch, by the key it is configured with. */
+  ends(): readonly { readonly key: string; readonly endsAt: number }[]
   stop(): void
 }
 
@@ -50,6 +52,7 @@ export function keepCertificates(
     async reload() {
       await listener?.reload()
     },
+    ends: () => watched.map(({ key, current }) => ({ key, endsAt: Date.parse(current().validTo) })),
     stop() {
       listener?.stop()
       expiry.cancel()

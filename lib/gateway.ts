@@ -5,7 +5,7 @@
  * before listener, so that a mistake never leaves half a deployment behind.
  */
 import { readFileSync } from 'node:fs'
-import { refuseMixedLoadTest, refuseUnsupported, warnOfMetadata } from './boot-checks.ts'
+import { refuseMixedLoadTest, warnOfMetadata } from './boot-checks.ts'
 import { describeBoot } from './boot-lines.ts'
 import { type Certificates, keepCertificates } from './certificates.ts'
 import type { Config, LoadedConfig } from './config.ts'
@@ -17,6 +17,8 @@ import type { Certificate } from './http/node-server.ts'
 import { createServer, type GatewayServer } from './http/server.ts'
 import type { Clock } from './kernel/clock.ts'
 import type { Audit, Log } from './kernel/log.ts'
+import type { Sources } from './metrics/families.ts'
+import { createMetrics } from './metrics/metrics.ts'
 import { createReload, type Reload } from './reload.ts'
 import { createSpend, type Spend } from './spend/spend.ts'
 import { openDatabase } from './store/database.ts'
@@ -34,6 +36,8 @@ export interface GatewayParts {
   readonly audit: Audit
   /** Ends the boot early. */
   readonly signal: AbortSignal
+  /** What only the process knows of itself, for `extensions.metrics`. */
+  readonly facts: Pick<Sources, 'process' | 'linesLost' | 'auditFile'>
 }
 
 export interface Gateway {
@@ -48,12 +52,16 @@ export interface Gateway {
 }
 
 /** Rejects with one line for the operator when the configured world is not there. */
-export async function createGateway(parts: GatewayParts): Promise<Gateway> {
-  const { loaded, signal } = parts
-  const { config } = loaded
-  refuseUnsupported(config, parts.log)
+export async function createGateway(given: GatewayParts): Promise<Gateway> {
+  const { config } = given.loaded
+  const { signal } = given
+  const { metrics: asked } = config.extensions
+  const knows = (model: string): boolean => generations.current.knows(model)
+  const metrics = asked === undefined ? null : createMetrics(asked, knows)
+  const parts = metrics === null ? given : { ...given, audit: metrics.watch(given.audit) }
   const certificate = config.listen.tls && readCertificate(config.listen.tls)
-  const lasting = createLasting(config, parts, () => server.draining)
+  const observers = metrics?.observers ?? null
+  const lasting = { ...createLasting(config, parts, () => server.draining), observers }
   const { database, spend } = lasting
   const first = createGeneration(config, lasting)
   await first.discover()
@@ -69,7 +77,9 @@ export async function createGateway(parts: GatewayParts): Promise<Gateway> {
   const reload = createReloadOf(generations, lasting, parts)
   return {
     async listen() {
-      announce(parts, await server.listen())
+      const port = await server.listen()
+      await metrics?.start(sourcesOf(lasting, () => certificates.ends(), parts))
+      announce(parts, port)
     },
     async drain(reason) {
       reload.stop()
@@ -78,6 +88,7 @@ export async function createGateway(parts: GatewayParts): Promise<Gateway> {
       spend?.close()
       await generations.close()
       await database.close()
+      await metrics?.close()
     },
     async reload(reason) {
       await Promise.all([certificates.reload(), reload.now(reason)])
@@ -89,6 +100,20 @@ export async function createGateway(parts: GatewayParts): Promise<Gateway> {
   }
 }
 
+function sourcesOf(
+  { admission, database, spend, readiness }: Lasting,
+  certificates: Sources['certificates'],
+  { facts }: GatewayParts,
+): Sources {
+  let isReady = true
+  const ready = (): boolean => {
+    // Asked for the next scrape: a probe of a database that hangs takes its time.
+    void Promise.resolve(readiness()).then((missing) => (isReady = missing === null))
+    return isReady
+  }
+  return { ...facts, admission, store: database.store, spend, ready, certificates }
+}
+
 /** A new generation answers only once it is whole; until then nothing has changed. */
 function createReloadOf(
   generations: Generations,
@@ -96,7 +121,6 @@ function createReloadOf(
   { files, loaded, clock, log, audit }: GatewayParts,
 ): Reload {
   const swap = async (config: Config, isProviderNew: boolean): Promise<void> => {
-    refuseUnsupported(config, log)
     const next = createGeneration(config, lasting)
     try {
       // A provider that is known to be right may be away just now; sign-in asks it again.
@@ -113,7 +137,11 @@ function createReloadOf(
 }
 
 /** `isDraining` is asked by probes, once there is a listener. */
-function createLasting(config: Config, parts: GatewayParts, isDraining: () => boolean): Lasting {
+function createLasting(
+  config: Config,
+  parts: GatewayParts,
+  isDraining: () => boolean,
+): Omit<Lasting, 'observers'> {
   const { settings, clock, log } = parts
   const { hasExtraCa, openRequestsMax } = settings
   const countsSpend = config.admin !== undefined

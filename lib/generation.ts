@@ -12,10 +12,12 @@ import { type ClientAddressReader, createClientAddressReader } from './http/clie
 import { createEdge, type Edge } from './http/edge.ts'
 import type { Readiness } from './http/health.ts'
 import { createLimitCheck } from './http/limits.ts'
-import { createRouter } from './http/router.ts'
+import { createRouter, type Route } from './http/router.ts'
 import { createIdentity } from './identity/identity.ts'
 import type { Clock } from './kernel/clock.ts'
+import { errorTable, GatewayError } from './kernel/errors.ts'
 import type { Audit, Log } from './kernel/log.ts'
+import type { Observers } from './metrics/families.ts'
 import { createRoutes } from './routes.ts'
 import type { Spend } from './spend/spend.ts'
 import type { Database } from './store/database.ts'
@@ -36,12 +38,16 @@ export interface Lasting {
   readonly spend: Spend | null
   readonly admission: Admission
   readonly readiness: Readiness
+  /** Null without `extensions.metrics`. */
+  readonly observers: Observers | null
 }
 
 export interface Generation {
   readonly config: Config
   readonly edge: Edge
   readonly clientAddress: ClientAddressReader
+  /** Whether `model` is one that this configuration knows, however it is spelled. */
+  knows(model: string): boolean
   /** Loads the identity provider's metadata; rejects with one line for the operator. */
   discover(): Promise<void>
   /** Loads what needs the database. Before it, it answers nobody. */
@@ -56,7 +62,7 @@ export interface Generation {
 }
 
 export function createGeneration(config: Config, lasting: Lasting): Generation {
-  const { settings, clock, log, audit, database } = lasting
+  const { settings, clock, log, audit, database, observers } = lasting
   const egresses = createEgresses({ ...settings, clock }, config.oidc)
   const identity = createIdentity(
     { ...config, public_url: config.listen.public_url, tls: config.listen.tls !== undefined },
@@ -71,14 +77,15 @@ export function createGeneration(config: Config, lasting: Lasting): Generation {
   const reach = { egress: egresses.upstream, cloudEgress: egresses.cloud, stsUrl: settings.stsUrl }
   const upstreams = createUpstreams({ ...reach, clock, log }, config)
   const telemetry = createTelemetryRelay(
-    { egress: egresses.service, clock, log },
+    { egress: egresses.service, clock, log, lost: observers?.telemetryLost },
     config.telemetry,
     config.extensions.telemetry,
   )
   const counter = createInputCounter({ upstreams, clock, log })
   const made = { egress: egresses.service, identity, upstreams, counter, telemetry }
   const { store } = database
-  const routes = createRoutes(createHandlers(config, { ...lasting, ...made, store }))
+  const handlers = createHandlers(config, { ...lasting, ...made, store })
+  const routes = createRoutes(handlers)
   const edge = createEdge({
     router: createRouter(routes),
     access: createAccessControl(config.access_control, audit),
@@ -86,11 +93,13 @@ export function createGeneration(config: Config, lasting: Lasting): Generation {
     checkLimits: createLimitCheck(config.limits),
     authenticate: (exchange) => identity.authenticate(exchange),
   })
-  const requests = countOpen(edge)
+  const requests = countOpen(observers === null ? edge : observe(edge, routes, observers))
+  const everyGroup = config.upstreams.flatMap(({ groups }) => groups ?? [])
   return {
     config,
     edge: requests.counted,
     clientAddress: createClientAddressReader(config.listen.trusted_proxies, log),
+    knows: (model) => handlers.catalogue.resolve(model, everyGroup).kind === 'routes',
     discover: () => identity.ready(),
     start: () => identity.start(),
     idle: () => requests.idle(),
@@ -104,6 +113,25 @@ export function createGeneration(config: Config, lasting: Lasting): Generation {
       await Promise.all(upstreams.map((upstream) => upstream.close()))
       await egresses.close()
     },
+  }
+}
+
+/** Counts answers by the route of the table; whatever has none there is `other`. */
+function observe(edge: Edge, routes: readonly Route[], observers: Observers): Edge {
+  const exact = new Set(routes.flatMap((route) => ('path' in route ? [route.path] : [])))
+  const prefixes = routes.flatMap((route) => ('prefix' in route ? [route.prefix] : []))
+  const nameOf = (path: string): string =>
+    exact.has(path) ? path : (prefixes.find((prefix) => path.startsWith(prefix)) ?? 'other')
+  return async (exchange) => {
+    try {
+      const reply = await edge(exchange)
+      observers.request(nameOf(exchange.path), reply.status)
+      return reply
+    } catch (error) {
+      const status = error instanceof GatewayError ? errorTable[error.code].status : 500
+      observers.request(nameOf(exchange.path), status)
+      throw error
+    }
   }
 }
 

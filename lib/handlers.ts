@@ -13,6 +13,7 @@ import { createInference, type InferenceParts } from './inference.ts'
 import type { Clock } from './kernel/clock.ts'
 import type { Audit, Log } from './kernel/log.ts'
 import { productVersion } from './kernel/version.ts'
+import type { Observers } from './metrics/families.ts'
 import { createModelsHandler } from './models.ts'
 import { createLandingPage } from './page/landing.ts'
 import { createProtocolPage } from './page/protocol.ts'
@@ -36,7 +37,7 @@ import type { Store } from './store/store.ts'
 import type { TelemetryRelay } from './telemetry/relay.ts'
 import type { Admission } from './upstream/admission.ts'
 import type { InputCounter } from './upstream/count-input.ts'
-import { createFailover } from './upstream/failover.ts'
+import { type Attempt, createFailover } from './upstream/failover.ts'
 import { createHealth } from './upstream/health.ts'
 import type { Upstream } from './upstream/upstream.ts'
 
@@ -52,12 +53,17 @@ export interface HandlerParts {
   readonly store: Store
   readonly readiness: Readiness
   readonly admission: Admission
+  /** Null without `extensions.metrics`. */
+  readonly observers: Observers | null
   readonly clock: Clock
   readonly log: Log
   readonly audit: Audit
 }
 
-export function createHandlers(config: Config, parts: HandlerParts): RouteHandlers {
+export function createHandlers(
+  config: Config,
+  parts: HandlerParts,
+): RouteHandlers & { readonly catalogue: Catalogue } {
   const { identity, readiness } = parts
   const policy = createPolicyHandlers(config, parts)
   const { catalogue, access } = policy
@@ -68,6 +74,7 @@ export function createHandlers(config: Config, parts: HandlerParts): RouteHandle
     ...routing(config, parts),
   })
   return {
+    catalogue,
     readyz: createReadyz(readiness),
     landing: createLandingPage({
       version: productVersion,
@@ -152,6 +159,12 @@ function adminOf({ admin }: Config, parts: HandlerParts): AdminHandlers | null {
   )
 }
 
+/** A status, or how the try ended without one. */
+function observeAttempt({ upstream, result, ms }: Attempt, observers: Observers): void {
+  const how = result.kind === 'answered' ? String(result.answer.status) : result.kind
+  observers.attempt(upstream.name, how, ms)
+}
+
 function gateOf(config: Config, spend: Spend | null): SpendGate {
   const { admin, enforcement, extensions } = config
   if (spend === null || admin === undefined) return openGate
@@ -160,7 +173,7 @@ function gateOf(config: Config, spend: Spend | null): SpendGate {
 
 function routing(
   config: Config,
-  { upstreams, spend, counter, admission, clock, log, audit }: HandlerParts,
+  { upstreams, spend, counter, admission, observers, clock, log, audit }: HandlerParts,
 ): Omit<InferenceParts, 'access' | 'catalogue' | 'webhook'> {
   const book = rateBookOf(config)
   const health = config.extensions.upstream_health
@@ -171,12 +184,14 @@ function routing(
       log,
       configured: config.upstreams.length,
       health: health === undefined ? undefined : createHealth(clock, log, health),
+      ...(observers === null ? {} : { observe: (attempt) => observeAttempt(attempt, observers) }),
     }),
     upstreams: new Map(upstreams.map((upstream) => [upstream.name, upstream])),
     openMeter: createMeters(log),
     price: createPrice(book, log),
     spend: gateOf(config, spend),
     countInput: counter.count,
+    addedMs: observers?.added,
     estimate: (body, routes) =>
       estimate({ bodyBytes: body.bytes.length, maxTokens: body.value('max_tokens'), routes }, book),
     loadTest: config.load_test_mode?.enabled === true,

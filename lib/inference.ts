@@ -44,6 +44,8 @@ export interface InferenceParts {
   readonly openMeter: OpenMeter
   readonly price: Price
   readonly spend: SpendGate
+  /** Told of the time of a call that was ours, before its first upstream was asked. */
+  readonly addedMs: ((ms: number) => void) | undefined
   /** For answers that do not say what their input was. */
   readonly countInput: CountInput
   /** The most a call may cost (`extensions.spend.reserve`). */
@@ -70,7 +72,10 @@ export function createInference(parts: InferenceParts): (operation: Operation) =
     const place = await enter(exchange, entry, parts)
     let leave = (): void => place.leave()
     try {
-      const body = scan(await exchange.readBody())
+      const admittedAt = parts.clock.elapsed()
+      const bytes = await exchange.readBody()
+      const bodyMs = parts.clock.elapsed() - admittedAt
+      const body = scan(bytes)
       const model = readModel(body, entry)
       checkModel(model, caller, parts)
       const routes = resolve(model, caller, exchange, parts)
@@ -85,6 +90,7 @@ export function createInference(parts: InferenceParts): (operation: Operation) =
         place.leave()
         reserved.release()
       }
+      parts.addedMs?.(parts.clock.elapsed() - exchange.startedAt - bodyMs)
       const result = await parts.failover.first(routes, ask, exchange.path)
       place.releaseBytes()
       if (result.kind === 'client-gone') throw new ClientGone()

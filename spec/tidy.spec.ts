@@ -37,6 +37,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   spend: shared,
   audit: shared,
   telemetry: shared,
+  metrics: shared,
   config: [...shared, 'upstream', 'identity', 'policy', 'spend', 'audit', 'telemetry'],
   // Tries what the others will use, so it knows them all; nothing but bin knows it.
   doctor: [...shared, 'upstream', 'identity', 'policy', 'spend', 'audit', 'telemetry', 'config'],
@@ -142,6 +143,8 @@ test('tidy: what has a better way is not used', () => {
 const coveredElsewhere: readonly (readonly [RegExp, string])[] = [
   [/^lib\/(routes|gateway|generation|handlers|inference)\.ts$/, 'spec/journey/inference.spec.ts'],
   [/^lib\/spend\/usage-report\.ts$/, 'spec/journey/admin.spec.ts'],
+  [/^lib\/boot-checks\.ts$/, 'spec/journey/boot.spec.ts'],
+  [/^lib\/metrics\/(families|listener|metrics)\.ts$/, 'spec/journey/metrics.spec.ts'],
   [/^lib\/(config-files|generations|reload)\.ts$/, 'spec/journey/reload.spec.ts'],
 ]
 

@@ -5,7 +5,6 @@
  */
 import { environmentVariables } from './environment.ts'
 import type { KeyShape, Shape } from './shape.ts'
-import { unsupportedRows } from './unsupported.ts'
 
 const opening = `# Configuration
 
@@ -43,7 +42,7 @@ This page is generated from the schema that validates the file.
 /** Markdown with a final newline. */
 export function generateDocument(root: Shape): string {
   const sections = [...root.keys].map(([name, key]) => sectionOf(name, key))
-  return [opening, ...sections, environmentSection(), unsupportedSection()].join('\n')
+  return [opening, ...sections, environmentSection()].join('\n')
 }
 
 function sectionOf(name: string, key: KeyShape): string {
@@ -176,24 +175,6 @@ function environmentSection(): string {
     '| Variable | Effect |',
     '| --- | --- |',
     ...environmentVariables.map(([name, effect]) => `| ${code(name)} | ${effect} |`),
-    '',
-  ].join('\n')
-}
-
-function unsupportedSection(): string {
-  return [
-    '## Not supported yet',
-    '',
-    'These pass `check`, so that a complete file can be written today. Where serving without the',
-    'feature would silently lift a restriction, the gateway refuses to serve and says so; the others',
-    'are named in one warning at boot.',
-    '',
-    '| Feature | Serving with it |',
-    '| --- | --- |',
-    ...unsupportedRows.map(
-      ({ feature, restricts }) =>
-        `| ${feature} | ${restricts === undefined ? 'warned about' : `refused: ${restricts}`} |`,
-    ),
     '',
   ].join('\n')
 }

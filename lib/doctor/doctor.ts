@@ -6,7 +6,6 @@
 import type { LoadedConfig } from '../config.ts'
 import { formatProblems } from '../config.ts'
 import type { EnvironmentSettings } from '../config/environment.ts'
-import { findUnsupported } from '../config/unsupported.ts'
 import { describeFailure } from '../egress/describe-failure.ts'
 import { createEgresses } from '../egress/purpose.ts'
 import type { Clock } from '../kernel/clock.ts'
@@ -96,15 +95,5 @@ function judgeConfiguration(loaded: LoadedConfig): readonly Finding[] {
     )
     return [...problems, ...notes]
   }
-  const { refusals, ineffective } = findUnsupported(loaded.config)
-  return [
-    ...(refusals.length === 0 ? [ok(check, `valid, sha256 ${loaded.sha256.slice(0, 12)}`)] : []),
-    ...refusals.map((text) =>
-      failed(check, text, 'take the keys out: this version refuses to serve'),
-    ),
-    ...ineffective.map((key) =>
-      warned(check, `${key} has no effect in this version`, 'take it out'),
-    ),
-    ...notes,
-  ]
+  return [ok(check, `valid, sha256 ${loaded.sha256.slice(0, 12)}`), ...notes]
 }

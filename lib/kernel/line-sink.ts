@@ -21,12 +21,15 @@ export interface FileSink {
   readonly line: LineSink
   /** Resolves when every line so far is written or the descriptor is closed. */
   drained(): Promise<void>
+  /** Lines lost so far. */
+  readonly lost: number
 }
 
 export function createFileSink(descriptor: number, clock: Clock): FileSink {
   let waiting: string[] = []
   let waitingBytes = 0
   let lost = 0
+  let lostEver = 0
   let writing = false
   let onDrained: (() => void)[] = []
 
@@ -62,6 +65,7 @@ export function createFileSink(descriptor: number, clock: Clock): FileSink {
     line(text) {
       if (waitingBytes + text.length > backlogMaxBytes) {
         lost++
+        lostEver++
         return
       }
       waiting.push(text)
@@ -69,6 +73,9 @@ export function createFileSink(descriptor: number, clock: Clock): FileSink {
       if (writing) return
       writing = true
       setImmediate(start)
+    },
+    get lost() {
+      return lostEver
     },
     drained: () =>
       writing ? new Promise((resolve) => onDrained.push(resolve)) : Promise.resolve(),

@@ -33,6 +33,8 @@ export function createLog(
   level: LogLevel,
   sink: LineSink,
   clock: Clock,
+  /** Sees every audit line too. */
+  auditSink?: LineSink,
 ): { log: Log; audit: Audit } {
   const lowest = logLevels.indexOf(level)
   const stamp = createStamp(clock)
@@ -50,7 +52,9 @@ export function createLog(
     debugs: lowest === 0,
   }
   const audit: Audit = (event, fields) => {
-    sink(`${JSON.stringify({ ts: stamp(), evt: event, ...fields })}\n`)
+    const line = `${JSON.stringify({ ts: stamp(), evt: event, ...fields })}\n`
+    sink(line)
+    auditSink?.(line)
   }
   return { log, audit }
 }

@@ -44,6 +44,12 @@ export class Connections {
     this.#reaper = config.clock.every(idleMs / 2, () => this.#closeIdle())
   }
 
+  /** `open` counts those being opened too. */
+  get figures(): { open: number; idle: number; waiting: number; max: number } {
+    const { max } = this.#config
+    return { open: this.#count, idle: this.#idle.length, waiting: this.#waiters.length, max }
+  }
+
   /** Lends one; rejects with the reason it cannot be had, or when the deadline strikes. */
   async acquire(deadline: Deadline): Promise<Connection> {
     if (this.#closed) throw new Error('the store is closed')

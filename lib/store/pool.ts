@@ -63,6 +63,7 @@ export function createStore(config: ConnectionsConfig): Store {
         return lastAnswerAt > startedAt
       }
     },
+    connections: () => connections.figures,
     close: () => Promise.resolve(connections.close()),
   }
 }

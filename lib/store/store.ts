@@ -29,6 +29,13 @@ export interface Store {
   ): Promise<QueryResult<Row>>
   /** BEGIN … COMMIT on one connection; rolled back when `work` throws. */
   transaction<T>(work: (tx: Queryable) => Promise<T>, options: QueryOptions): Promise<T>
+  /** Connections as they are now. */
+  connections(): {
+    readonly open: number
+    readonly idle: number
+    readonly waiting: number
+    readonly max: number
+  }
   /** True when the database answered within `timeoutMs`. Never throws. */
   answers(timeoutMs: number): Promise<boolean>
   close(): Promise<void>

@@ -49,6 +49,8 @@ export interface DestinationDeps {
   readonly egress: Egress
   readonly clock: Clock
   readonly log: Log
+  /** Told of every report that a destination, by its name in the log, does not get. */
+  readonly lost?: ((destination: string) => void) | undefined
 }
 
 /** The reference's; a collector that needs longer is not keeping up. */
@@ -80,12 +82,16 @@ export function createDestination(deps: DestinationDeps, config: ForwardConfig):
   let ended = 0
   let onQuiet: (() => void)[] = []
 
-  const lose = createLossNotice(clock, (count) =>
+  const notice = createLossNotice(clock, (count) =>
     log.warn(
       `otel dest ${name} does not keep up (limit ${inFlightMax} deliveries, ` +
         `${heldBytesMax / 1024 / 1024} MiB): dropped ${count} export(s)`,
     ),
   )
+  const lose = (): void => {
+    notice()
+    deps.lost?.(name)
+  }
   const fits = (bytes: number): boolean =>
     underWay.size < inFlightMax && heldBytes + bytes <= heldBytesMax
   const admits = (bytes: number): boolean => {

@@ -19,6 +19,7 @@ export interface QueueParts {
   readonly name: string
   readonly budget: QueueBudget
   readonly retryMs: number
+  readonly lost?: ((destination: string) => void) | undefined
   readonly clock: Clock
   readonly log: Log
   /** Never rejects. */
@@ -81,14 +82,23 @@ function createBacklog({ budget, clock, retryMs }: QueueParts, lose: () => void)
   }
 }
 
-export function createQueue(parts: QueueParts): Queue {
-  const { budget, clock, log, name } = parts
-  const lose = createLossNotice(clock, (count) =>
+/** Counts a lost report, and says so now and then. */
+function createLose({ name, retryMs, clock, log, lost }: QueueParts): () => void {
+  const notice = createLossNotice(clock, (count) =>
     log.warn(
       `otel dest ${name}: lost ${count} report(s), the queue is full or they waited for more than ` +
-        `${parts.retryMs / 1000}s (extensions.telemetry)`,
+        `${retryMs / 1000}s (extensions.telemetry)`,
     ),
   )
+  return () => {
+    notice()
+    lost?.(name)
+  }
+}
+
+export function createQueue(parts: QueueParts): Queue {
+  const { budget, clock, log, name } = parts
+  const lose = createLose(parts)
   const { waiting, release, add, dropExpired } = createBacklog(parts, lose)
   let delayMs = firstDelayMs
   let timer: Timer | null = null

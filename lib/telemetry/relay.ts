@@ -109,8 +109,8 @@ function createDestinations(
   const { queue_bytes: maxBytes, retry_seconds = 0 } = extension ?? {}
   if (maxBytes === undefined) return entries.map((entry) => createDestination(deps, entry))
   const budget = { maxBytes, heldBytes: 0 }
-  const { clock, log } = deps
-  const shared = { budget, retryMs: retry_seconds * 1000, clock, log }
+  const { clock, log, lost } = deps
+  const shared = { budget, retryMs: retry_seconds * 1000, clock, log, lost }
   return entries.map((entry) =>
     createQueuedDestination(createDestination(deps, entry), { ...shared, name: nameOf(entry) }),
   )

@@ -75,3 +75,16 @@ test('command line: explain takes a person, forget needs a principal', () => {
   assert.match(mistakeOf('explian'), /did you mean explain\?/)
   assert.match(mistakeOf('constructor'), /unknown command 'constructor'/)
 })
+
+test('command line: audit verify is two words and takes a file', () => {
+  assert.deepEqual(
+    parseCommandLine(['audit', 'verify', '--file', 'a.log', '--public-key', 'k.pem']),
+    {
+      kind: 'verify-audit',
+      file: 'a.log',
+      publicKey: 'k.pem',
+    },
+  )
+  assert.match(mistakeOf('audit', 'verify'), /needs '--file FILE'/)
+  assert.match(mistakeOf('audit'), /unknown command 'audit'; did you mean audit verify\?/)
+})

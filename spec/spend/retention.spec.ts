@@ -93,6 +93,7 @@ test('retention: a database that refuses is said, and tried again', async () => 
     transaction: () => Promise.reject(new Error('away')),
     answers: () => Promise.resolve(false),
     close: () => Promise.resolve(),
+    connections: () => ({ open: 0, idle: 0, waiting: 0, max: 0 }),
   }
   const retention = createRetention({ store, clock: createFakeClock(now), log }, config)
   await retention.run()

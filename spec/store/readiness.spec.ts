@@ -17,6 +17,7 @@ function setUp(graceSeconds: number) {
     query: unused,
     transaction: unused,
     close: unused,
+    connections: () => ({ open: 0, idle: 0, waiting: 0, max: 0 }),
     answers: () => {
       state.asked++
       return Promise.resolve(state.there)

@@ -32,7 +32,13 @@ const countRows = async () =>
 /** Fails as told, without a database. */
 function brokenStore(next: () => Error): Store {
   const broken = () => Promise.reject(next())
-  return { query: broken, transaction: broken, answers: async () => false, close: async () => {} }
+  return {
+    query: broken,
+    transaction: broken,
+    answers: async () => false,
+    connections: () => ({ open: 0, idle: 0, waiting: 0, max: 0 }),
+    close: async () => {},
+  }
 }
 
 test('sweep: expired rows go, living and endless ones stay', async (t) => {

@@ -145,6 +145,7 @@ test('admin: a body beyond its bound is refused in the envelope of this API', as
         query: () => Promise.reject(new Error('not asked')),
         transaction: () => Promise.reject(new Error('not asked')),
         answers: () => Promise.resolve(false),
+        connections: () => ({ open: 0, idle: 0, waiting: 0, max: 0 }),
         close: () => Promise.resolve(),
       },
       clock: createFakeClock(),

@@ -1,0 +1,182 @@
+import assert from 'node:assert/strict'
+import { generateKeyPairSync } from 'node:crypto'
+import {
+  appendFileSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type AuditFile, openAuditFile } from '../../lib/audit/file.ts'
+import { lockFile } from '../../lib/audit/lock.ts'
+import { verifyAuditFile } from '../../lib/audit/verify.ts'
+import { systemClock } from '../../lib/kernel/clock.ts'
+import { createRecorder } from '../support/recorder.ts'
+
+const { privateKey, publicKey } = generateKeyPairSync('ed25519')
+const owner = { pid: process.pid, isAlive: () => true }
+
+function setUp(t: TestContext, sign_interval_seconds = 3600) {
+  const folder = mkdtempSync(join(tmpdir(), 'gateway-audit-'))
+  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  const file = join(folder, 'audit.log')
+  const sign_key_file = join(folder, 'key.pem')
+  writeFileSync(sign_key_file, privateKey.export({ type: 'pkcs8', format: 'pem' }))
+  const recorder = createRecorder()
+  const deps = { clock: systemClock, log: recorder.log, owner }
+  const start = (): Promise<AuditFile> =>
+    openAuditFile({ file, sign_key_file, sign_interval_seconds }, deps)
+  return { file, folder, recorder, start }
+}
+
+const line = (index: number): string => JSON.stringify({ evt: 'inference', index })
+const events = (file: string): unknown[] =>
+  readFileSync(file, 'utf8')
+    .split('\n')
+    .filter((text) => text.endsWith('}'))
+    .map((text) => {
+      const fields: { evt: unknown } = JSON.parse(text.slice(text.indexOf('{')))
+      return fields.evt
+    })
+
+test('audit file: lines come in order, and the end is signed when it is closed', async (t) => {
+  const { file, start } = setUp(t)
+  const trail = await start()
+  for (let index = 0; index < 500; index++) trail.add(line(index))
+  await trail.close()
+  const verified = await verifyAuditFile(file, publicKey)
+  assert.deepEqual(verified, {
+    records: 502,
+    signatures: 1,
+    unsigned: 0,
+    continues: false,
+    problem: null,
+  })
+  assert.deepEqual(events(file).slice(0, 2), ['audit.begin', 'inference'])
+  assert.ok(!existsSync(`${file}.lock`))
+})
+
+test('audit file: goes on after a restart, and cuts a line that a crash left unfinished', async (t) => {
+  const { file, start } = setUp(t)
+  const first = await start()
+  first.add(line(1))
+  await first.close()
+  appendFileSync(file, '4 0123456789abcdef')
+  const second = await start()
+  second.add(line(2))
+  await second.close()
+  const verified = await verifyAuditFile(file, publicKey)
+  assert.equal(verified.problem, null)
+  assert.ok(events(file).includes('audit.resume'))
+  assert.match(readFileSync(file, 'utf8'), /"dropped_bytes":18/)
+})
+
+test('audit file: one whose end was changed is not gone on with', async (t) => {
+  const { file, start } = setUp(t)
+  const trail = await start()
+  for (let index = 0; index < 5; index++) trail.add(line(index))
+  await trail.close()
+  const text = readFileSync(file, 'utf8')
+  writeFileSync(file, text.replace(/"signature":"..../, '"signature":"AAAA'))
+  await assert.rejects(start(), /extensions\.audit: .* does not follow the one before it/)
+})
+
+test('audit file: every change, loss and exchange of lines is found', async (t) => {
+  const { file, start } = setUp(t)
+  const trail = await start()
+  for (let index = 0; index < 8; index++) trail.add(line(index))
+  await trail.close()
+  const lines = readFileSync(file, 'utf8').trimEnd().split('\n')
+  const problemOf = async (changed: readonly string[]): Promise<string | null> => {
+    const copy = `${file}.copy`
+    writeFileSync(copy, `${changed.join('\n')}\n`)
+    return (await verifyAuditFile(copy, publicKey)).problem
+  }
+  assert.equal(await problemOf(lines), null)
+  for (const [at, text] of lines.entries()) {
+    const changed = text.replace(/"(index|ts|evt)":/, '"$1" :')
+    const place = `line ${at + 1}`
+    assert.match((await problemOf(lines.with(at, changed))) ?? '', new RegExp(`^${place} `), place)
+    // What is cut off at the end shows as records without a signature, and nothing else can.
+    if (at < lines.length - 1) assert.ok((await problemOf(lines.toSpliced(at, 1))) !== null, place)
+    if (at > 0) {
+      const one = lines[at - 1] ?? ''
+      assert.ok((await problemOf(lines.with(at - 1, text).with(at, one))) !== null)
+    }
+  }
+  const cut = `${file}.cut`
+  writeFileSync(cut, `${lines.slice(0, -2).join('\n')}\n`)
+  assert.equal((await verifyAuditFile(cut, publicKey)).unsigned, lines.length - 2)
+  const other = generateKeyPairSync('ed25519')
+  assert.match(
+    (await verifyAuditFile(file, other.publicKey)).problem ?? '',
+    /signed by another key/,
+  )
+})
+
+test('audit file: a file that is moved away is followed by one that goes on with its hash', async (t) => {
+  const { file, folder, recorder, start } = setUp(t)
+  const trail = await start()
+  trail.add(line(1))
+  await sleep(100)
+  const old = join(folder, 'audit.1.log')
+  renameSync(file, old)
+  for (let turn = 0; turn < 100 && !existsSync(file); turn++) await sleep(50)
+  trail.add(line(2))
+  await trail.close()
+  assert.equal((await verifyAuditFile(old, publicKey)).problem, null)
+  const verified = await verifyAuditFile(file, publicKey)
+  assert.deepEqual([verified.problem, verified.continues], [null, true])
+  assert.deepEqual(events(file).slice(0, 2), ['audit.begin', 'inference'])
+  assert.match(recorder.lines.join(), /was moved away, a new one goes on/)
+})
+
+test('audit file: signs at intervals', async (t) => {
+  const { file, start } = setUp(t, 1)
+  const trail = await start()
+  trail.add(line(1))
+  for (let turn = 0; turn < 100 && !events(file).includes('audit.signature'); turn++)
+    await sleep(50)
+  assert.ok(events(file).includes('audit.signature'))
+  await trail.close()
+})
+
+test('audit file: lines wait in memory while it cannot be written, and are all there later', async (t) => {
+  const { file, folder, recorder, start } = setUp(t)
+  const trail = await start()
+  trail.add(line(1))
+  await sleep(100)
+  // The file and its folder are gone, and come back.
+  renameSync(folder, `${folder}.away`)
+  await sleep(1300)
+  for (let index = 2; index < 10; index++) trail.add(line(index))
+  await sleep(100)
+  assert.ok(trail.stats().failures > 0)
+  assert.match(recorder.lines.join(), /warn audit file: .* cannot be written, lines wait in memory/)
+  renameSync(`${folder}.away`, folder)
+  for (let turn = 0; turn < 100 && trail.stats().waitingBytes > 0; turn++) await sleep(50)
+  await trail.close()
+  assert.equal((await verifyAuditFile(file, publicKey)).problem, null)
+  assert.equal(events(file).filter((evt) => evt === 'inference').length, 9)
+})
+
+test('audit file: belongs to one process, and a lock left behind by a dead one is taken', async (t) => {
+  const { file, start } = setUp(t)
+  const trail = await start()
+  const other = { pid: process.pid + 1, isAlive: () => true }
+  await assert.rejects(
+    lockFile(`${file}.lock`, other, systemClock),
+    /another gateway writes the file/,
+  )
+  const dead = { pid: process.pid + 1, isAlive: () => false }
+  await (
+    await lockFile(`${file}.lock`, dead, systemClock)
+  )()
+  await trail.close()
+})

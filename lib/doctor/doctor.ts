@@ -14,6 +14,7 @@ import { checkDatabase } from './database.ts'
 import { failed, ok, warned, type Finding } from './finding.ts'
 import { checkIdentityProvider } from './identity-provider.ts'
 import { checkListener } from './listener.ts'
+import { checkOperations } from './operations.ts'
 import { bounded, type Check, type DoctorParts, resolveBySystem } from './parts.ts'
 import { checkCollectors, checkMetadata, checkProxies, checkWebhook } from './services.ts'
 import { checkUpstreams } from './upstreams.ts'
@@ -24,6 +25,7 @@ const checkMs = 60_000
 const checks: readonly (readonly [name: string, check: Check])[] = [
   ['addresses', checkAddresses],
   ['listener', checkListener],
+  ['metrics and audit', checkOperations],
   ['identity provider', checkIdentityProvider],
   ['Postgres', checkDatabase],
   ['upstreams', checkUpstreams],

@@ -49,7 +49,8 @@ async function checkPort(parts: DoctorParts): Promise<Finding> {
   }
 }
 
-function bind(host: string, port: number): Promise<void> {
+/** Resolves when it could be bound, and gives it back at once. */
+export function bind(host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     const server = createServer()
     server.once('error', reject)

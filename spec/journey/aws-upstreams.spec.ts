@@ -97,13 +97,18 @@ test("aws: what Bedrock refuses or cuts before a stream is the next one's to ans
   const refused = await post(ask({ stream: true }))
   assert.match(refused.body, /"text":"w"/)
   assert.equal((await auditOf(refused.headers['x-request-id']))['upstream'], 'anthropicAws')
-  platform.always({ body: '{"type":"message","content":[],"n":1.0}' })
+  platform.always({
+    body: '{"type":"message","content":[],"n":1.0,"usage":{"input_tokens":1,"output_tokens":1}}',
+  })
   bedrock.next({
     headers: ['content-type', 'application/json'],
     body: ['{"type":"mess', { ending: 'reset' }],
   })
   const cut = await post(ask())
-  assert.equal(cut.body, '{"type":"message","content":[],"n":1.0}')
+  assert.equal(
+    cut.body,
+    '{"type":"message","content":[],"n":1.0,"usage":{"input_tokens":1,"output_tokens":1}}',
+  )
 })
 
 test("aws: counting that Bedrock cannot do is the next one's, or not available", async () => {

@@ -137,20 +137,26 @@ function ask(send: typeof fetch, token: unknown, stream: boolean): Promise<Respo
 
 const eventText = (name: string): string => `event: ${name}\ndata: {"type":"${name}"}\n\n`
 
-for (const program of ['nginx', 'haproxy'] as const) {
+// Both stand before the first test is known: between tests the runner would take a wait for the end.
+const programs = ['nginx', 'haproxy'] as const
+const deployments: (Deployment | null)[] = []
+for (const program of programs) {
+  deployments.push(findTool(program, '-v').skip === false ? await deploy(program) : null)
+}
+
+for (const [index, program] of programs.entries()) {
   const tool = findTool(program, '-v')
-  const deployed = tool.skip === false ? deploy(program) : null
-  const ready = (): Promise<Deployment> => {
-    assert.ok(deployed !== null)
+  const ready = (): Deployment => {
+    const deployed = deployments[index]
+    assert.ok(deployed !== undefined && deployed !== null)
     return deployed
   }
-  await deployed
 
   test(
     `behind ${program}: people sign in over TLS, whichever replica answers each step`,
     tool,
     async () => {
-      const deployment = await ready()
+      const deployment = ready()
       const send = deployment.from(developer)
       const tokens = []
       for (let i = 0; i < 3; i++) tokens.push((await signIn(send))['access_token'])
@@ -172,7 +178,7 @@ for (const program of ['nginx', 'haproxy'] as const) {
     `behind ${program}: the audit has the developer's address, whatever their client claims`,
     tool,
     async () => {
-      const deployment = await ready()
+      const deployment = ready()
       const claims = {
         'x-forwarded-for': '203.0.113.9, 198.51.100.7',
         forwarded: 'for=203.0.113.9',
@@ -190,7 +196,7 @@ for (const program of ['nginx', 'haproxy'] as const) {
     `behind ${program}: an address on the deny list is refused, and claiming another does not help`,
     tool,
     async () => {
-      const deployment = await ready()
+      const deployment = ready()
       for (const headers of [{}, { 'x-forwarded-for': developer }]) {
         const refused = await deployment.from(outsider)(`${publicUrl}/v1/models`, { headers })
         assert.equal(refused.status, 403)
@@ -200,7 +206,7 @@ for (const program of ['nginx', 'haproxy'] as const) {
   )
 
   test(`behind ${program}: an event leaves while the model still thinks`, tool, async () => {
-    const deployment = await ready()
+    const deployment = ready()
     const send = deployment.from(developer)
     const { access_token } = await signIn(send)
     const pauseMs = 2_000
@@ -225,7 +231,7 @@ for (const program of ['nginx', 'haproxy'] as const) {
   })
 
   test(`behind ${program}: a client that speaks HTTP/2 to the proxy is served`, tool, async () => {
-    const deployment = await ready()
+    const deployment = ready()
     const { port } = deployment
     const { access_token } = await signIn(deployment.from(developer))
     upstream.next({ body: '{"input_tokens":3}' })
@@ -260,7 +266,7 @@ for (const program of ['nginx', 'haproxy'] as const) {
     `behind ${program}: a replica that is told to stop finishes its streams, and nobody is refused`,
     tool,
     async () => {
-      const deployment = await ready()
+      const deployment = ready()
       const send = deployment.from(developer)
       const { access_token } = await signIn(send)
       upstream.always({

@@ -21,10 +21,10 @@ export interface LimitChange {
   readonly revision: bigint
 }
 
-/** The currently open month, as the reference names it. */
 export interface ChangeContext {
   readonly store: Store
   readonly actor: string
+  /** The key of the running month. */
   readonly month: string
 }
 
@@ -34,11 +34,12 @@ type Deleted = LimitChange & { readonly before: LimitRow }
 /** Throws `admin/invalid` when the shared budget that results makes no sense. */
 export function putLimit(context: ChangeContext, request: LimitRequest): Promise<Created> {
   const { store, actor, month } = context
-  const { scopeType, scopeId, amount, period } = request
+  const { scopeType, scopeId, period } = request
   return store.transaction(
     async (tx) => {
       const revision = await announceCapChange(tx)
       const before = await findByScope(tx, request, month)
+      const amount = resultingAmount(before, request.amount)
       const pool = resultingPool(before, request.pool, amount)
       const { rows } = await tx.query<LimitRow>(
         `INSERT INTO spend_limits AS cap (id, scope_type, scope_id, amount, period, created_by,
@@ -102,30 +103,37 @@ async function findByScope(
   return rows[0] ?? null
 }
 
+function resultingAmount(before: LimitRow | null, asked: string | null | undefined): string | null {
+  if (asked !== undefined) return asked
+  if (before !== null) return before.amount
+  return refuse(
+    "This spend limit doesn't exist yet, so it needs amount (each member's own limit). Set amount; it may equal pooled_budget.amount.",
+  )
+}
+
 /** What is not said stays as it was; without an amount there is no shared budget. */
 function resultingPool(
   before: LimitRow | null,
   asked: PoolRequest | undefined,
   memberAmount: string | null,
 ): ReturnType<typeof poolOf> {
-  if (asked === null) return null
   const known = before === null ? null : poolOf(before)
   const amount = asked?.amount === undefined ? (known?.amount ?? null) : asked.amount
+  const paused = asked?.paused ?? known?.paused
   if (amount === null) {
-    if (asked?.paused === false) {
+    if (paused === false) {
       refuse(
         "A pooled budget that isn't paused needs an amount. Set pooled_budget.amount, or set pooled_budget.paused to true.",
       )
     }
     return null
   }
-  const paused = asked?.paused ?? known?.paused ?? false
-  if (!paused && memberAmount === null) {
+  if (paused !== true && memberAmount === null) {
     refuse(
       "A pooled budget that isn't paused needs amount (each member's own limit) on the same spend limit. Set amount; it may equal pooled_budget.amount.",
     )
   }
-  return { amount, paused }
+  return { amount, paused: paused === true }
 }
 
 async function writeAudit(

@@ -12,6 +12,8 @@ const rangeDaysMax = 31
 const settleMs = 5 * 60_000
 const rowsDefault = 20
 
+const perDayOnly = 'the gateway records spend per user per day only'
+
 const known = [
   'starting_at',
   'ending_at',
@@ -66,9 +68,14 @@ export function readCostQuery(query: Query, now: number): CostQuery {
       )
     }
   }
-  const { startsAt, endsAt } = readRange(query, now)
-  const perDayOnly = 'the gateway records spend per user per day only'
+  const starting = readTimestamp('starting_at', query.first('starting_at'))
+  if (starting === null) return refuse('starting_at: required')
+  const ending = readTimestamp('ending_at', query.first('ending_at'))
   const width = query.word('time_bucket_width', ['1d'], `must be 1d; ${perDayOnly}`)
+  if (width !== undefined && ending === null) {
+    refuse('ending_at: required when time_bucket_width is set')
+  }
+  const { startsAt, endsAt } = rangeOf(starting, ending, now)
   const groupBy = query.all('group_by[]')
   for (const name of groupBy) {
     if (name !== 'actor' && name !== 'rbac_group_id') {
@@ -101,25 +108,31 @@ export function readCostQuery(query: Query, now: number): CostQuery {
     byGroup: groupBy.includes('rbac_group_id'),
     actorIds: actorIds.length > 0 ? actorIds : null,
     groupIds: groupIds.length > 0 ? groupIds : null,
-    orderBy: orderBy === 'time' ? 'time' : 'amount',
+    // Without days all rows are of one time.
+    orderBy: orderBy === 'time' && width !== undefined ? 'time' : 'amount',
     order,
     limit,
-    from: readPosition(query, binding, isSettled ? null : settledUntil),
+    from: readPosition(query, binding, isSettled ? null : { startsAt, settledUntil }),
     binding,
   }
 }
 
-function readRange(query: Query, now: number): Pick<CostQuery, 'startsAt' | 'endsAt'> {
-  const starting = query.first('starting_at') ?? refuse('starting_at: required')
-  const startsAt = dayOf(readTimestamp('starting_at', starting))
-  const ending = query.first('ending_at')
-  const latest = startsAt + rangeDaysMax * dayMs
-  const today = Math.ceil(now / dayMs) * dayMs
-  const endsAt =
-    ending === undefined ? Math.min(today, latest) : dayOf(readTimestamp('ending_at', ending))
-  if (startsAt >= endsAt) refuse('starting_at: must be before ending_at, which defaults to now')
-  if (endsAt > latest) refuse(`ending_at: the range may span at most ${rangeDaysMax} days`)
-  return { startsAt, endsAt }
+/** Checked as they are asked for, and counted in whole days: part of a day may be none of it. */
+function rangeOf(
+  starting: number,
+  ending: number | null,
+  now: number,
+): Pick<CostQuery, 'startsAt' | 'endsAt'> {
+  if (starting >= (ending ?? now)) {
+    refuse('starting_at: must be before ending_at, which defaults to now')
+  }
+  const latest = starting + rangeDaysMax * dayMs
+  if (ending !== null && ending > latest) {
+    refuse(`ending_at: the range may span at most ${rangeDaysMax} days`)
+  }
+  const tonight = Math.ceil(now / dayMs) * dayMs
+  const endsAt = ending ?? (latest < now ? latest : tonight)
+  return { startsAt: dayOf(starting), endsAt: dayOf(endsAt) }
 }
 
 function dayOf(ms: number): number {
@@ -129,7 +142,8 @@ function dayOf(ms: number): number {
 const timestampForm =
   /^(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2}:\d{2})(?:\.\d+)?([Zz]|[+-]\d{2}:\d{2})$/
 
-function readTimestamp(name: string, text: string): number {
+function readTimestamp(name: string, text: string | undefined): number | null {
+  if (text === undefined) return null
   const [, date = '', time = '', zone = ''] = timestampForm.exec(text) ?? []
   const ms = Date.parse(`${date}T${time}${zone.toUpperCase()}`)
   if (!Number.isNaN(ms)) return ms
@@ -138,11 +152,11 @@ function readTimestamp(name: string, text: string): number {
   )
 }
 
-/** `openSince` is the end of the last settled day when the range goes beyond it. */
+/** `open`: the range goes beyond the last day that is settled. */
 function readPosition(
   query: Query,
   binding: string,
-  openSince: number | null,
+  open: { readonly startsAt: number; readonly settledUntil: number } | null,
 ): CostPosition | null {
   const page = query.first('page')
   if (page === undefined) return null
@@ -154,10 +168,11 @@ function readPosition(
     typeof group === 'string' &&
     typeof day === 'string'
   if (!isWhole || q !== binding) return refuse(invalidToken)
-  if (openSince !== null) {
-    const until = new Date(openSince).toISOString().replace('.000', '')
+  if (open !== null) {
+    const until = new Date(open.settledUntil).toISOString().replace('.000', '')
+    const shorten = `Start again with ending_at at ${until} or earlier, or read`
     refuse(
-      `page: a range that includes today (UTC), or a day that ended less than 5 minutes ago, can't be read in pages, because its amounts are still changing and rows could be skipped or repeated. Start again with ending_at at ${until} or earlier, or read the range in one page (limit up to 1000; if it has more rows, split the developers across calls with actor_ids[], up to 100 a call)`,
+      `page: a range that includes today (UTC), or a day that ended less than 5 minutes ago, can't be read in pages, because its amounts are still changing and rows could be skipped or repeated. ${open.startsAt < open.settledUntil ? shorten : 'Read'} the range in one page (limit up to 1000; if it has more rows, split the developers across calls with actor_ids[], up to 100 a call)`,
     )
   }
   return { amount, principal, group, day }

@@ -81,7 +81,9 @@ export function readEffectiveQuery(query: Query): EffectiveQuery {
   const search = query.first('q') ?? ''
   const binding = bindingOf(query.identity)
   const page = query.first('page')
-  const from = page === undefined ? null : readPosition(page, isSorted, binding)
+  // People who are named make one page, whatever token comes with them.
+  const isPaged = page !== undefined && userIds.length === 0
+  const from = isPaged ? readPosition(page, isSorted, binding) : null
   return { limit, periods, isSorted, userIds, search: search || null, from, binding }
 }
 

@@ -5,7 +5,8 @@
 
 /** Cents for people and scripts: thousandths at most, which hides the noise of doubles. */
 export function centsText(cents: number): string {
-  return String(Math.round(cents * 1000) / 1000 || 0)
+  // Not by Math.round: what is scaled first rounds a half that the double does not have.
+  return String(Number(cents.toFixed(3)))
 }
 
 /** Groups as a list of jsonb: a single one may be there as a bare text, anything else is none. */

@@ -11,18 +11,22 @@ export interface LimitRequest {
   readonly scopeType: ScopeType
   /** Empty for the organization. */
   readonly scopeId: string
-  /** Whole cents as digits, exact beyond what a double holds; null: unlimited. */
-  readonly amount: string | null
+  /**
+   * Whole cents as digits, exact beyond what a double holds; null: unlimited. Absent beside changes
+   * of the shared budget: it stays as it is.
+   */
+  readonly amount: string | null | undefined
   readonly period: PeriodName
   /** Absent: whatever shared budget there is stays. */
   readonly pool: PoolRequest | undefined
 }
 
-/** Null: no shared budget. Absent fields stay as they are. */
-export type PoolRequest = {
+/** Absent fields stay as they are. */
+export interface PoolRequest {
+  /** Null: no shared budget any more. */
   readonly amount: string | null | undefined
   readonly paused: boolean | undefined
-} | null
+}
 
 type JsonObject = Readonly<Record<string, unknown>>
 
@@ -38,6 +42,7 @@ export function readLimitRequest(body: Uint8Array): LimitRequest {
   const period = readPeriod(fields['period'])
   readCurrency('currency', fields['currency'])
   const pool = readPool(fields['pooled_budget'])
+  if (amount === undefined && pool === undefined) refuse('amount: Required')
   checkPool(scopeType, period, pool)
   return { scopeType, scopeId, amount, period, pool }
 }
@@ -77,8 +82,8 @@ function readId(path: string, value: unknown): string {
   return id
 }
 
-function readAmount(path: string, value: unknown): string | null {
-  if (value === null) return null
+function readAmount(path: string, value: unknown): string | null | undefined {
+  if (value === null || value === undefined) return value
   const amount = textAt(path, value)
   if (!amountForm.test(amount)) refuse(`${path}: must be a whole-number decimal string of cents`)
   return String(BigInt(amount))
@@ -104,11 +109,11 @@ function readCurrency(path: string, value: unknown): void {
 }
 
 function readPool(value: unknown): PoolRequest | undefined {
-  if (value === undefined || value === null) return value
+  // As on the reference null says nothing; an amount of null is what removes.
+  if (value === undefined || value === null) return undefined
   const pool = objectAt('pooled_budget', value)
-  const amount =
-    pool['amount'] === undefined ? undefined : readAmount('pooled_budget.amount', pool['amount'])
-  const paused = pool['paused']
+  const amount = readAmount('pooled_budget.amount', pool['amount'])
+  const paused = pool['paused'] ?? undefined
   if (paused !== undefined && typeof paused !== 'boolean') {
     refuse(`pooled_budget.paused: Expected boolean, received ${kindOf(paused)}`)
   }
@@ -118,7 +123,7 @@ function readPool(value: unknown): PoolRequest | undefined {
 
 /** What asks for no shared budget is allowed on every limit. */
 function checkPool(scopeType: ScopeType, period: PeriodName, pool: PoolRequest | undefined): void {
-  if (pool === undefined || pool === null) return
+  if (pool === undefined) return
   const asksForOne = (pool.amount ?? null) !== null || pool.paused === false
   if (!asksForOne) return
   if (scopeType !== 'rbac_group') {

@@ -75,24 +75,30 @@ test('change-limits: without its audit row no change happens (F268)', async (t) 
 
 test('change-limits: what is not said of a shared budget stays as it was (F402)', async (t) => {
   const { call } = await createTestAdmin(t)
-  const steps: readonly (readonly [object, string | null, unknown])[] = [
+  const steps: readonly (readonly [object, string | null | undefined, unknown])[] = [
+    [{ pooled_budget: { amount: '50' } }, undefined, 'new'],
     [{ pooled_budget: { amount: '50', paused: true } }, '100', ['50', true]],
     [{ pooled_budget: { amount: '60' } }, '100', ['60', true]],
     [{}, null, ['60', true]],
     [{ pooled_budget: {} }, '100', ['60', true]],
+    [{ pooled_budget: { paused: null } }, undefined, ['60', true]],
     [{ pooled_budget: { paused: false } }, '100', ['60', false]],
     [{}, null, 'member'],
     [{ pooled_budget: { paused: true } }, null, ['60', true]],
     [{ pooled_budget: { paused: false } }, null, 'member'],
+    [{ pooled_budget: { paused: false } }, undefined, 'member'],
     [{ pooled_budget: { amount: '0', paused: false } }, '100', ['0', false]],
     [{ pooled_budget: { amount: null, paused: true } }, '100', null],
     [{ pooled_budget: { paused: false } }, '100', 'amount'],
     [{ pooled_budget: { paused: true } }, '100', null],
     [{ pooled_budget: { amount: '999999999999999999' } }, '100', ['999999999999999999', false]],
-    [{ pooled_budget: null }, '100', null],
+    [{ pooled_budget: null }, '100', ['999999999999999999', false]],
+    [{ pooled_budget: { amount: null } }, '100', 'amount'],
+    [{ pooled_budget: { amount: null, paused: true } }, '100', null],
   ]
   const words: Readonly<Record<string, RegExp>> = {
     member: /^A pooled budget that isn't paused needs amount \(each member's own limit\)/,
+    new: /^This spend limit doesn't exist yet, so it needs amount \(each member's own limit\)/,
     amount: /^A pooled budget that isn't paused needs an amount\. Set pooled_budget\.amount/,
   }
   for (const [index, [extra, amount, expected]] of steps.entries()) {

@@ -162,16 +162,29 @@ test('cost-report: a range whose last day may still grow is not read in pages', 
     ['b', '2026-11-26', 1],
   ])
   const query = 'starting_at=2026-11-26T00:00:00Z&group_by[]=actor&limit=1'
+  const openToday = async (): Promise<string> => {
+    await seedSpend(admin.database, [
+      ['a', '2026-11-27', 2],
+      ['b', '2026-11-27', 1],
+    ])
+    const today = 'starting_at=2026-11-27T00:00:00Z&limit=1'
+    const report = await ask(admin, `${today}&group_by[]=actor`)
+    return String(report.next_page)
+  }
   const closed = `${query}&ending_at=2026-11-27T00:00:00Z`
   const { next_page: open } = await ask(admin, query)
   assert.match(
     refusal(`${query}&page=${open}`),
     /^page: a range that includes today \(UTC\).*Start again with ending_at at 2026-11-27T00:00:00Z or earlier/,
   )
+  assert.match(
+    refusal(`starting_at=2026-11-27T00:00:00Z&group_by[]=actor&page=${await openToday()}`),
+    /^page: .*could be skipped or repeated\. Read the range in one page/,
+  )
   const { next_page: early } = await ask(admin, closed, '2026-11-27T00:04:59Z')
   assert.match(
     refusal(`${closed}&page=${early}`, '2026-11-27T00:04:59Z'),
-    /2026-11-26T00:00:00Z or/,
+    /repeated\. Read the range/,
   )
   // Made before the day was over, so that its amounts may have been others.
   assert.match(refusal(`${closed}&page=${early}`), /^page: invalid page token, one from a request/)
@@ -219,9 +232,16 @@ test('cost-query: times are of RFC 3339 and count from their UTC midnight', () =
   assert.equal(rangeOf('starting_at=2026-11-20T10:00:00%2B11:00'), '2026-11-19..2026-11-28')
   assert.equal(rangeOf('starting_at=2026-11-20t00:00:00.123456789z'), '2026-11-20..2026-11-28')
   assert.equal(rangeOf('starting_at=2026-01-01T00:00:00Z'), '2026-01-01..2026-02-01')
+  // Thirty-one days back from now, and a little less: days that were begun count whole.
+  assert.equal(rangeOf('starting_at=2026-10-27T19:59:00Z'), '2026-10-27..2026-11-27')
+  assert.equal(rangeOf('starting_at=2026-10-27T20:01:00Z'), '2026-10-27..2026-11-28')
   assert.equal(
-    rangeOf('starting_at=2026-10-22T00:00:00Z&ending_at=2026-11-22T23:59:59Z'),
+    rangeOf('starting_at=2026-10-22T12:00:00Z&ending_at=2026-11-22T12:00:00Z'),
     '2026-10-22..2026-11-22',
+  )
+  assert.equal(
+    rangeOf('starting_at=2026-11-20T00:00:00Z&ending_at=2026-11-20T23:00:00Z'),
+    '2026-11-20..2026-11-20',
   )
   for (const text of [
     '',
@@ -242,9 +262,14 @@ test('cost-query: times are of RFC 3339 and count from their UTC midnight', () =
   }
   const before = 'starting_at: must be before ending_at, which defaults to now'
   assert.equal(refusal('starting_at=2026-11-28T00:00:00Z'), before)
-  assert.equal(refusal(`starting_at=2026-11-20T00:00:00Z&ending_at=2026-11-20T23:00:00Z`), before)
+  assert.equal(refusal('starting_at=2026-11-27T20:00:01Z&group_by[]=x'), before)
+  assert.equal(refusal(`starting_at=2026-11-20T12:00:00Z&ending_at=2026-11-20T12:00:00Z`), before)
   assert.equal(
-    refusal('starting_at=2026-10-22T00:00:00Z&ending_at=2026-11-23T00:00:00Z'),
+    refusal('starting_at=2026-11-28T00:00:00Z&time_bucket_width=1d'),
+    'ending_at: required when time_bucket_width is set',
+  )
+  assert.equal(
+    refusal('starting_at=2026-10-22T23:00:00Z&ending_at=2026-11-22T23:00:01Z'),
     'ending_at: the range may span at most 31 days',
   )
 })

@@ -230,7 +230,7 @@ test('effective: people who are named come in the order they are named in, known
   await seedPeople(admin.database, { b: ['g'] })
   await seedSpend(admin.database, [['b', '2026-11', 12_345_678_901.123_457]])
   const { body } = await admin.call({
-    path: '/effective?user_ids[]=nobody&user_ids[]=b&limit=1&q=zzz&period[]=monthly&period[]=daily',
+    path: '/effective?user_ids[]=nobody&user_ids[]=b&limit=1&q=zzz&page=x&period[]=monthly&period[]=daily',
   })
   assert.deepEqual(
     body.data.map((row: Row) => [row.scope.user_id, row.period, row.period_to_date_spend]),

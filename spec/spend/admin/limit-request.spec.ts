@@ -58,6 +58,11 @@ const table: readonly (readonly [unknown, string])[] = [
   ],
   [{ ...org, scope: { type: 'rbac_group' } }, 'scope.rbac_group_id: Required'],
   [{ ...org, amount: undefined }, 'amount: Required'],
+  [{ ...group, amount: undefined, pooled_budget: null }, 'amount: Required'],
+  [
+    { ...org, amount: undefined, currency: 'EUR' },
+    'currency: Invalid literal value, expected "USD"',
+  ],
   [{ ...org, amount: 100 }, 'amount: Expected string, received number'],
   [{ ...org, amount: [] }, 'amount: Expected string, received array'],
   [{ ...org, amount: true }, 'amount: Expected string, received boolean'],
@@ -143,7 +148,7 @@ test('limit-request: what is not known is ignored, also names of object members'
 })
 
 test('limit-request: what asks for no shared budget is allowed on every limit', () => {
-  for (const pool of [null, {}, { amount: null }, { paused: true }, { currency: 'USD' }]) {
+  for (const pool of [null, {}, { amount: null }, { paused: true }, { paused: null }]) {
     assert.equal(read({ ...org, pooled_budget: pool }).scopeType, 'organization')
     assert.equal(read({ ...group, period: 'weekly', pooled_budget: pool }).period, 'weekly')
   }

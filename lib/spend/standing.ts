@@ -38,18 +38,23 @@ export function standingOf(
   nowMs: number,
 ): Standing {
   const periods = periodsAt(nowMs)
-  const limited = describeCaps(caps, periods)
-  const over = limited.filter(({ spent, cents }) => isSpent(spent, cents))
-  const [blocking] = over.toSorted(byReset)
-  if (blocking !== undefined) return { kind: 'over-cap', cap: blocking }
+  const decisive = decisiveCap(describeCaps(caps, periods))
+  if (decisive !== undefined && isSpent(decisive.spent, decisive.cents)) {
+    return { kind: 'over-cap', cap: decisive }
+  }
   const [empty, ...others] = pools.filter(({ spent, limit }) => isSpent(spent, limit))
   if (empty !== undefined) {
     const { limit, spent } = empty
     const groups = [empty, ...others].map(({ group }) => group)
     return { kind: 'over-pool', groups, cents: limit, spent, endsAt: periods.monthly.endsAt }
   }
-  const [fullest] = limited.toSorted(byShare)
-  return fullest === undefined ? { kind: 'open' } : { kind: 'within', cap: fullest }
+  return decisive === undefined ? { kind: 'open' } : { kind: 'within', cap: decisive }
+}
+
+/** The cap that is spoken of: of those that are spent the one that resets last, else the fullest. */
+export function decisiveCap(limited: readonly DescribedCap[]): DescribedCap | undefined {
+  const over = limited.filter(({ spent, cents }) => isSpent(spent, cents))
+  return over.length > 0 ? over.toSorted(byReset)[0] : limited.toSorted(byShare)[0]
 }
 
 /** Spent as a share of the cap, unrounded. A cap of 0 is full. */
@@ -65,7 +70,7 @@ export function describeCaps(caps: readonly CapState[], periods: Periods): Descr
 }
 
 /** The fullest first; of two that are as full the longer one. */
-export function byShare(a: DescribedCap, b: DescribedCap): number {
+function byShare(a: DescribedCap, b: DescribedCap): number {
   return utilization(b) - utilization(a) || byLength(a, b)
 }
 

@@ -37,7 +37,7 @@ export function usageHeaders(standing: Standing): HeaderList {
   const surpassed = thresholds.find((threshold) => share > threshold)
   const status = surpassed === undefined ? 'allowed' : 'allowed_warning'
   const reset = seconds(standing.cap.endsAt)
-  const shown = Math.min(Math.round(share * 100) / 100, belowCapMax)
+  const shown = Math.min(rounded(share), belowCapMax)
   return [
     [`${prefix}status`, status],
     [`${prefix}reset`, reset],
@@ -55,13 +55,13 @@ export function refusalOf(standing: Over, options: RefusalOptions): Refusal {
   const { cents, spent, endsAt } = isPool ? standing : standing.cap
   const period = isPool ? 'monthly' : standing.cap.period
   const reset = seconds(endsAt)
-  const message = isPool ? poolMessage(endsAt) : capMessage(standing.cap)
+  const message = isPool ? poolMessage(endsAt, options) : capMessage(standing.cap)
   return {
     reply: refuse(message, options, [
       [`${prefix}status`, 'rejected'],
       [`${prefix}reset`, reset],
       [`${prefix}overage-reset`, reset],
-      [`${prefix}overage-utilization`, String(utilization({ spent, cents }))],
+      [`${prefix}overage-utilization`, String(rounded(utilization({ spent, cents })))],
       ...threshold(1),
       [`${prefix}overage-period`, period],
       ...(isPool ? ([[`${prefix}overage-scope`, 'group_pool']] as const) : []),
@@ -92,7 +92,7 @@ export function unavailableRefusal(options: RefusalOptions): Refusal {
 
 /** The one refusal without a request id in its body. */
 function refuse(message: string, { blockedMessage }: RefusalOptions, headers: HeaderList): Reply {
-  const tail = blockedMessage === undefined || blockedMessage === '' ? [] : [blockedMessage]
+  const tail = hasTail(blockedMessage) ? [blockedMessage] : []
   const error = { type: 'billing_error', message: [message, ...tail].join(' · ') }
   return json(429, { type: 'error', error }, headers)
 }
@@ -102,10 +102,15 @@ function capMessage({ cents, endsAt }: DescribedCap): string {
   return cents === 0n ? 'spend limit reached' : `spend limit reached · resets ${shortDay(endsAt)}`
 }
 
-function poolMessage(endsAt: number): string {
+function hasTail(blockedMessage: string | undefined): blockedMessage is string {
+  return blockedMessage !== undefined && blockedMessage !== ''
+}
+
+/** A sentence with its full stop, unless the operator's words go on after it. */
+function poolMessage(endsAt: number, { blockedMessage }: RefusalOptions): string {
   const at = new Date(endsAt)
   const month = at.toLocaleString('en-US', { month: 'long', timeZone: 'UTC' })
-  return `This request exceeds your group's budget. Ask your organization's admins to raise it, or try again after it resets on ${month} ${at.getUTCDate()} at 00:00 UTC`
+  return `This request exceeds your group's budget. Ask your organization's admins to raise it, or try again after it resets on ${month} ${at.getUTCDate()} at 00:00 UTC${hasTail(blockedMessage) ? '' : '.'}`
 }
 
 function shortDay(ms: number): string {
@@ -114,6 +119,11 @@ function shortDay(ms: number): string {
 
 function threshold(value: number | undefined): HeaderList {
   return value === undefined ? [] : [[`${prefix}overage-surpassed-threshold`, String(value)]]
+}
+
+/** A share as it is shown: hundredths. */
+function rounded(share: number): number {
+  return Math.round(share * 100) / 100
 }
 
 function seconds(ms: number): string {

@@ -11,7 +11,7 @@ import { GatewayError } from '../kernel/errors.ts'
 import type { Store } from '../store/store.ts'
 import type { AdminConfig } from './config.ts'
 import { type PeriodName, periodNames, type Periods, periodsAt } from './period.ts'
-import { byShare, type DescribedCap, describeCaps, isSpent, utilization } from './standing.ts'
+import { decisiveCap, type DescribedCap, describeCaps, isSpent, utilization } from './standing.ts'
 import type { CapState } from './sync.ts'
 
 export interface UsageReportDeps {
@@ -84,7 +84,7 @@ function describe(rows: readonly Row[], periods: Periods): object {
   const limited = describeCaps(caps, periods).toSorted(
     (a, b) => periodNames.indexOf(a.period) - periodNames.indexOf(b.period),
   )
-  const [active] = limited.toSorted(byShare)
+  const active = decisiveCap(limited)
   if (active === undefined) return describeUnlimited(rows)
   return {
     extra_usage: {

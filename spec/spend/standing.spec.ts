@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { periodNames } from '../../lib/spend/period.ts'
-import { isSpent, standingOf, utilization } from '../../lib/spend/standing.ts'
+import {
+  decisiveCap,
+  type DescribedCap,
+  isSpent,
+  standingOf,
+  utilization,
+} from '../../lib/spend/standing.ts'
 import type { CapState } from '../../lib/spend/sync.ts'
 import { createRandom } from '../support/random.ts'
 
@@ -45,4 +51,19 @@ test('standing: agrees with a plain reading of the rules for any set of caps', (
       assert.equal(standing.kind, 'open', what)
     }
   }
+})
+
+test('standing: of several spent caps the one that resets last is spoken of, however full the others', () => {
+  const cap = (period: DescribedCap['period'], cents: bigint, endsAt: number): DescribedCap => ({
+    period,
+    cents,
+    spent: 75,
+    source: 'user',
+    endsAt,
+  })
+  const caps = [cap('daily', 10n, 1), cap('weekly', 10n, 2), cap('monthly', 0n, 3)]
+  assert.equal(decisiveCap(caps)?.period, 'monthly')
+  assert.equal(decisiveCap(caps.slice(0, 2))?.period, 'weekly')
+  assert.equal(decisiveCap([cap('daily', 100n, 1), cap('monthly', 1000n, 3)])?.period, 'daily')
+  assert.equal(decisiveCap([]), undefined)
 })

@@ -141,3 +141,26 @@ test('usage headers: without a message of the operator nothing follows the text'
   assert.ok(typeof reply.body === 'string')
   assert.match(reply.body, /"message":"spend limit reached · resets Dec 1"/)
 })
+
+test('usage headers: a refusal shows hundredths too, and a pool without further words ends its sentence', () => {
+  const nowMs = Date.parse('2026-11-27T12:00:00Z')
+  const refuse = (standing: ReturnType<typeof standingOf>, blockedMessage?: string): string => {
+    assert.ok(standing.kind === 'over-cap' || standing.kind === 'over-pool')
+    const { reply } = refusalOf(standing, { blockedMessage, nowMs })
+    const shown = reply.headers.find(([name]) => name.endsWith('overage-utilization'))?.[1]
+    return `${shown} ${JSON.stringify(reply.body)}`
+  }
+  // What the reference was seen to answer.
+  for (const [cap, spent, shown] of [
+    [10, 99.6, '9.96'],
+    [1000, 1124.85, '1.12'],
+    [10, 14.25, '1.43'],
+  ] as const) {
+    const standing = standingOf(capsOf(['monthly', cap, spent]), [], nowMs)
+    assert.ok(refuse(standing).startsWith(`${shown} `), refuse(standing))
+  }
+  const pool = standingOf([], [{ group: 'g', limit: 1n, spent: 2.0999 }], nowMs)
+  assert.match(refuse(pool), /^2\.1 .*resets on December 1 at 00:00 UTC\./)
+  assert.match(refuse(pool, ''), /UTC\.\\"/)
+  assert.match(refuse(pool, 'ask finops'), /at 00:00 UTC · ask finops\\"/)
+})

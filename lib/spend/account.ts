@@ -44,6 +44,14 @@ export class Allowance {
     this.unsettled = Math.max(0, this.unsettled - cents)
   }
 
+  /**
+   * What the database must leave to this replica beside its own figures: calls under way, and
+   * what was spent but is not in those figures once `counted` cents of it are.
+   */
+  outstanding(counted = 0): number {
+    return this.held + Math.max(0, this.unsettled - counted)
+  }
+
   /** A lease worth about a minute, so that a busy caller asks rarely. */
   get want(): number {
     return Math.max(defaultWant, this.#burn)
@@ -81,6 +89,8 @@ export class Account extends Allowance {
   pools: readonly Pool[] = []
   poolNames: readonly string[] = []
   revision = -1n
+  /** The database is being asked about it. */
+  isAsked = false
   #syncedAt = Number.NEGATIVE_INFINITY
   #period: Period | null = null
   #identityAt = Number.NEGATIVE_INFINITY

@@ -48,12 +48,12 @@ export class Accounts {
     for (const account of this.#accounts.values()) account.revision = -1n
   }
 
-  /** What to say of the pools of these accounts when they are asked about. */
-  poolsOf(accounts: Iterable<Account>): PoolAsk[] {
+  /** What to say of the pools of these accounts when they are asked about, `counted` cents later. */
+  poolsOf(accounts: Iterable<Account>, counted: ReadonlyMap<string, number>): PoolAsk[] {
     const names = new Set([...accounts].flatMap(({ poolNames }) => poolNames))
     return [...names].map((id) => {
       const pool = this.#pools.get(id)
-      return { id, want: pool?.want ?? 0, held: pool?.held ?? 0 }
+      return { id, want: pool?.want ?? 0, held: pool?.outstanding(counted.get(id)) ?? 0 }
     })
   }
 

@@ -14,7 +14,7 @@ import type { Store } from '../store/store.ts'
 import type { Account, Time } from './account.ts'
 import { Accounts, type Asked } from './accounts.ts'
 import { type Amount, toCents } from './amount.ts'
-import { createPending, type Pending } from './pending.ts'
+import { countedBy, createPending, type Pending } from './pending.ts'
 import type { Standing } from './standing.ts'
 import { type Ask, type Batch, createSync, type Sync, type SyncResult } from './sync.ts'
 
@@ -33,6 +33,8 @@ export interface Ledger {
   hold(caller: Caller, cents: number): Verdict | Promise<Verdict>
   release(caller: Caller, cents: number): void
   accrue(caller: Caller, amount: Amount): void
+  /** Opens a connection and lets PostgreSQL read the function, so that the first flush is fast. */
+  warm(): Promise<void>
   /** Caps changed: what was known before `revision` is asked for again. */
   capsChanged(revision: bigint): void
   /** `admin.group_limit_mode` of the configuration in force. */
@@ -132,7 +134,9 @@ class ReplicaLedger implements Ledger {
   hold(caller: Caller, cents: number): Verdict | Promise<Verdict> {
     const account = this.#accounts.of(caller)
     const check = account.check(caller, this.#revision, this.#time())
-    if (check.kind === 'known' && (!account.isLimited || account.hasRoomFor(cents))) {
+    // While the database is asked about an account it does not know of a hold made meanwhile.
+    const isRoomKnown = !account.isAsked && account.hasRoomFor(cents)
+    if (check.kind === 'known' && (!account.isLimited || isRoomKnown)) {
       this.#keep(account, cents)
       return { kind: 'standing', standing: check.standing, granted: true }
     }
@@ -155,6 +159,15 @@ class ReplicaLedger implements Ledger {
     this.#touched.add(account)
     this.#oldestAt ??= elapsed
     this.#scheduleFlush(gatherMs)
+  }
+
+  async warm(): Promise<void> {
+    try {
+      const request = { mode: this.#mode, now: this.#clock.now(), batch: null, asks: [], pools: [] }
+      this.capsChanged((await this.#sync(request)).revision)
+    } catch {
+      // Whoever needs the database next says so.
+    }
   }
 
   capsChanged(revision: bigint): void {
@@ -281,26 +294,30 @@ class ReplicaLedger implements Ledger {
     if (isDue) this.#flushAt = elapsed + flushMs
     const holdsOf = (account: Account): number[] =>
       waiting.flatMap((entry) => (entry.account === account ? (entry.hold ?? []) : []))
+    const counted = countedBy(batch)
     const asks = [...accounts].map(([account, groups]): Ask => ({
       sub: account.sub,
       groups,
       want: account.want,
-      held: account.held,
+      held: account.outstanding(counted.bySub.get(account.sub)),
       holds: holdsOf(account),
     }))
     this.#syncs += 1
+    for (const account of accounts.keys()) account.isAsked = true
     try {
       const result = await this.#sync({
         mode: this.#mode,
         now: this.#clock.now(),
         batch,
         asks,
-        pools: this.#accounts.poolsOf(accounts.keys()),
+        pools: this.#accounts.poolsOf(accounts.keys(), counted.byGroup),
       })
       this.#succeeded(batch)
       this.#apply([...accounts], result, waiting)
     } catch (error) {
       this.#failed(batch, waiting, error)
+    } finally {
+      for (const account of accounts.keys()) account.isAsked = false
     }
   }
 

@@ -47,6 +47,20 @@ export function createPending(log: Log, rowsMax: number = pendingRowsMax): Pendi
   return new PendingSpend(log, rowsMax)
 }
 
+/** What a batch counts of whom: from then on it is in the database's figures. */
+export function countedBy(batch: Batch | null): {
+  readonly bySub: ReadonlyMap<string, number>
+  readonly byGroup: ReadonlyMap<string, number>
+} {
+  const bySub = new Map<string, number>()
+  const byGroup = new Map<string, number>()
+  for (const { sub, groups, cents } of batch?.entries ?? []) {
+    bySub.set(sub, (bySub.get(sub) ?? 0) + cents)
+    for (const group of new Set(groups)) byGroup.set(group, (byGroup.get(group) ?? 0) + cents)
+  }
+  return { bySub, byGroup }
+}
+
 class PendingSpend implements Pending {
   readonly #log: Log
   readonly #rowsMax: number

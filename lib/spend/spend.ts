@@ -83,7 +83,9 @@ export function createSpend(deps: SpendDeps, admin: LastingConfig): Spend {
       // `poll` deals with its failures itself.
       hints.onGap(() => void poll())
       timer = clock.every(pollMs, () => void poll())
-      void retention.run() // it deals with its failures itself
+      // Both deal with their failures themselves.
+      void retention.run()
+      void ledger.warm()
     },
     drain: (windowMs) => ledger.drain(windowMs),
     close() {

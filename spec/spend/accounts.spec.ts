@@ -53,7 +53,7 @@ test('accounts: members of a group draw on one pool, and settle it together', ()
   accounts.settle([entryOf('a', 4), entryOf('b', 5)])
   assert.equal(a.pools[0]?.unsettled, 0)
   assert.deepEqual(
-    accounts.poolsOf([a, b]).map(({ id }) => id),
+    accounts.poolsOf([a, b], new Map()).map(({ id }) => id),
     ['eng'],
   )
 })

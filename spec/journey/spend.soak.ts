@@ -1,0 +1,267 @@
+/**
+ * The promises about money, on real processes and a real PostgreSQL: nothing is lost in an outage,
+ * `kill -9` loses a moment, caps hold on every replica. Prints its figures.
+ */
+import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import { Agent, request } from 'node:http'
+import { after, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { send } from '../support/client.ts'
+import { createDatabase } from '../support/database.ts'
+import { createFakeUpstream } from '../support/fake-upstream.ts'
+import { freePort, type GatewayProcess, startGateway } from '../support/gateway.ts'
+import { startIdentityProvider } from '../support/identity-provider.ts'
+import { sessionToken } from '../support/session-token.ts'
+import { startTcpProxy } from '../support/tcp-proxy.ts'
+
+const database = await createDatabase()
+const provider = await startIdentityProvider({ after })
+const upstream = await createFakeUpstream()
+after(() => upstream.close())
+const server = new URL(database.url)
+const proxy = await startTcpProxy({ after }, { host: server.hostname, port: Number(server.port) })
+const agent = new Agent({ keepAlive: true, maxSockets: 200 })
+after(() => agent.destroy())
+
+const writeKey = 'w'.repeat(40)
+const admin = { write_keys: [{ id: 'soak', key: writeKey }] }
+const quiet = { CLAUDE_GATEWAY_LOG_LEVEL: 'info' }
+const start = (
+  scope: Parameters<typeof startGateway>[0],
+  config: object = {},
+  url = database.url,
+): Promise<GatewayProcess> =>
+  startGateway(scope, {
+    postgresUrl: url,
+    issuer: provider.issuer,
+    upstream: upstream.url,
+    environment: quiet,
+    config: { admin, ...config },
+  })
+
+const answerOf = (usage: object): string =>
+  JSON.stringify({
+    type: 'message',
+    content: [],
+    usage: { input_tokens: 0, output_tokens: 0, ...usage },
+  })
+/** A web search costs one cent. */
+const cents = (count: number) => answerOf({ server_tool_use: { web_search_requests: count } })
+
+/** One call over a kept connection; resolves with its status, 0 when there was none. */
+function call(gateway: GatewayProcess, token: string, maxTokens = 5): Promise<number> {
+  const body = JSON.stringify({ model: 'claude-sonnet-4-6', max_tokens: maxTokens, messages: [] })
+  return new Promise((resolve) => {
+    const sent = request(
+      `${gateway.url}/v1/messages`,
+      {
+        method: 'POST',
+        agent,
+        headers: { authorization: `Bearer ${token}`, 'content-length': Buffer.byteLength(body) },
+      },
+      (response) => {
+        response.resume().on('end', () => resolve(response.statusCode ?? 0))
+        response.on('error', () => resolve(0))
+      },
+    )
+    sent.on('error', () => resolve(0))
+    sent.end(body)
+  })
+}
+
+async function spent(like: string): Promise<number> {
+  const [row] = await database.query(
+    `SELECT coalesce(sum(cents), 0) AS cents FROM spend
+     WHERE principal LIKE $1 AND period LIKE '____-__'`,
+    [`${like}%`],
+  )
+  return Number(row?.['cents'])
+}
+
+const cap = (scope: string, id: string, amount: number) =>
+  database.query(
+    `INSERT INTO spend_limits (id, scope_type, scope_id, amount) VALUES ($1, $2, $3, $4)
+     ON CONFLICT (scope_type, scope_id, period) DO UPDATE SET amount = EXCLUDED.amount`,
+    [`spl_${randomUUID()}`, scope, id, amount],
+  )
+
+const say = (text: string): void => console.log(`  ${text}`)
+
+test('spend soak: 500 calls a second of 50 capped callers cost a handful of statements', async (t) => {
+  const port = await freePort()
+  const gateway = await start(t, { extensions: { metrics: { port } } })
+  upstream.always({ body: cents(1) })
+  const tokens = Array.from({ length: 50 }, (_, index) =>
+    sessionToken(gateway.url, { sub: `steady-${index}`, groups: [] }),
+  )
+  for (let index = 0; index < 50; index++) await cap('user', `steady-${index}`, 10_000_000)
+  const asked = async (): Promise<{ asks: number; syncs: number }> => {
+    const { body } = await send(`http://127.0.0.1:${port}/metrics`)
+    const read = (name: string) => Number(new RegExp(`^${name} (\\S+)`, 'm').exec(body)?.[1])
+    return { asks: read('gateway_spend_asks_total'), syncs: read('gateway_spend_syncs_total') }
+  }
+  const commits = async (): Promise<number> => {
+    const [row] = await database.query(
+      'SELECT xact_commit::int AS n FROM pg_stat_database WHERE datname = current_database()',
+    )
+    return Number(row?.['n'])
+  }
+  const statuses = new Map<number, number>()
+  const run = async (seconds: number): Promise<number> => {
+    const open: Promise<void>[] = []
+    const begun = performance.now()
+    let sent = 0
+    while (performance.now() - begun < seconds * 1000) {
+      const due = Math.floor(((performance.now() - begun) / 1000) * 500)
+      for (; sent < due; sent++) {
+        const token = tokens[sent % tokens.length] ?? ''
+        open.push(
+          call(gateway, token).then((status) => {
+            statuses.set(status, (statuses.get(status) ?? 0) + 1)
+          }),
+        )
+      }
+      await sleep(5)
+    }
+    await Promise.all(open)
+    return sent / seconds
+  }
+  await run(3)
+  const [before, commitsBefore] = [await asked(), await commits()]
+  const rate = await run(10)
+  const [now, commitsNow] = [await asked(), await commits()]
+  const perSecond = (commitsNow - commitsBefore) / 10
+  say(
+    `${rate.toFixed(0)} calls/s: ${perSecond.toFixed(1)} transactions/s in all, ` +
+      `${((now.syncs - before.syncs) / 10).toFixed(1)} about spend, ${now.asks - before.asks} waited for`,
+  )
+  assert.deepEqual([...statuses.keys()], [200])
+  assert.equal(now.asks - before.asks, 0)
+  assert.ok(perSecond <= 25, `${perSecond} transactions a second`)
+})
+
+test('spend soak: fifty times kill -9 under load, each losing a moment at most', async (t) => {
+  upstream.always({ body: cents(1) })
+  let lostMax = 0
+  const lostMs: number[] = []
+  let total = 0
+  for (let round = 0; round < 50; round++) {
+    const gateway = await start(t)
+    const name = `killed-${round}`
+    const arrivals: number[] = []
+    let busy = true
+    const load = Array.from({ length: 10 }, async (_, index) => {
+      const token = sessionToken(gateway.url, { sub: `${name}-${index}`, groups: [] })
+      while (busy) {
+        // Counted when the whole answer is here: the upstream has sent it, the gateway has metered it.
+        if ((await call(gateway, token)) === 200) arrivals.push(performance.now())
+      }
+    })
+    await sleep(1200 + (round % 10) * 37)
+    gateway.kill('SIGKILL')
+    const killedAt = performance.now()
+    busy = false
+    await gateway.exited
+    await Promise.all(load)
+    // A statement that had reached the database is finished there.
+    await sleep(300)
+    const lost = arrivals.length - (await spent(`${name}-`))
+    total += arrivals.length
+    lostMax = Math.max(lostMax, lost)
+    const first = arrivals.at(-lost)
+    lostMs.push(lost > 0 && first !== undefined ? killedAt - first : 0)
+  }
+  lostMs.sort((a, b) => a - b)
+  const [median = 0, max = 0] = [lostMs[25], lostMs.at(-1)]
+  say(
+    `50 kills, ${total} calls: at most ${lostMax} calls lost; of the last ${median.toFixed(0)} ms ` +
+      `in the median, ${max.toFixed(0)} ms at most`,
+  )
+  // The batch interval, and the statement that was on its way on a busy machine.
+  assert.ok(median <= 100 + 20, `${median} ms`)
+  assert.ok(max <= 100 + 150, `${max} ms`)
+})
+
+test('spend soak: a thousand calls at once from two replicas overrun a nearly spent cap by one call at most', async (t) => {
+  const replicas = [
+    await start(t, { extensions: { spend: { reserve: true } } }),
+    await start(t, { extensions: { spend: { reserve: true } } }),
+  ]
+  // 6,000 tokens of output are 9 cents; 8,000 are what the client allows.
+  upstream.always({ headAfterMs: 200, body: answerOf({ output_tokens: 6000 }) })
+  await cap('user', 'reserved', 100)
+  const calls = Array.from({ length: 1000 }, (_, index) => {
+    const gateway = replicas[index % 2]
+    assert.ok(gateway)
+    return call(gateway, sessionToken(gateway.url, { sub: 'reserved', groups: [] }), 8000)
+  })
+  const statuses = await Promise.all(calls)
+  const passed = statuses.filter((status) => status === 200).length
+  assert.ok(statuses.every((status) => status === 200 || status === 429))
+  for (let turn = 0; turn < 100 && (await spent('reserved')) < passed * 9; turn++) await sleep(50)
+  const total = await spent('reserved')
+  say(`1000 calls, 2 replicas, cap 100 cents, 9 cents each: ${passed} passed, ${total} cents spent`)
+  assert.equal(total, passed * 9)
+  assert.ok(total <= 100 + 9, `${total} cents`)
+  assert.ok(passed >= 5)
+})
+
+test('spend soak: a cap that changes on one replica holds on the other', async (t) => {
+  const [one, other] = [await start(t), await start(t)]
+  upstream.always({ body: cents(0) })
+  const token = sessionToken(other.url, { sub: 'watched', groups: [] })
+  const times: number[] = []
+  for (let round = 0; round < 100; round++) {
+    const amount = round % 2 === 0 ? '0' : '1000'
+    const wanted = round % 2 === 0 ? 429 : 200
+    const scope = { type: 'user', user_id: 'watched' }
+    const reply = await send(`${one.url}/v1/organizations/spend_limits`, {
+      headers: { 'x-api-key': writeKey },
+      body: JSON.stringify({ scope, amount }),
+    })
+    assert.equal(reply.status, 200)
+    const begun = performance.now()
+    while ((await call(other, token)) !== wanted) {
+      assert.ok(performance.now() - begun < 10_000, 'never heard of')
+    }
+    times.push(performance.now() - begun)
+  }
+  times.sort((a, b) => a - b)
+  const [p50 = 0, p99 = 0] = [times[49], times[98]]
+  say(
+    `cap change to enforcement elsewhere, the call included: p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms`,
+  )
+  assert.ok(p99 <= 250, `${p99} ms`)
+})
+
+test('spend soak: an outage of PostgreSQL under load loses nothing', async (t) => {
+  const minutes = Number(process.env['SOAK_OUTAGE_MINUTES'] ?? 10)
+  const gateway = await start(t, {}, proxy.through(database.url))
+  upstream.always({ body: cents(1) })
+  let passed = 0
+  let busy = true
+  const load = Array.from({ length: 10 }, async (_, index) => {
+    const token = sessionToken(gateway.url, { sub: `outage-${index}`, groups: [] })
+    while (busy) {
+      if ((await call(gateway, token)) === 200) passed += 1
+      await sleep(50)
+    }
+  })
+  await sleep(2000)
+  await proxy.refuse()
+  await sleep(minutes * 30_000)
+  await proxy.forward()
+  proxy.hang()
+  await sleep(minutes * 30_000)
+  await proxy.forward()
+  await sleep(2000)
+  busy = false
+  await Promise.all(load)
+  for (let turn = 0; turn < 600 && (await spent('outage-')) < passed; turn++) await sleep(50)
+  const total = await spent('outage-')
+  say(
+    `${minutes} minutes of outage, half refused and half hanging: ${passed} calls, ${total} cents counted`,
+  )
+  assert.equal(total, passed)
+})

@@ -20,6 +20,7 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import pg from 'pg'
 import { startPostgres } from '../bin/demo/postgres.ts'
 import { listenOnLoopback } from './loopback.ts'
 import { model } from './reply.ts'
@@ -42,6 +43,8 @@ export interface SiteOptions {
   /** What node runs: the bundle, or bin/gateway.ts. */
   readonly entry: string
   readonly profileFolder: string | undefined
+  /** With `admin`, and a cap in each period that nobody reaches. */
+  readonly spends: boolean
 }
 
 /** Several times the slowest start seen on two busy cores. */
@@ -90,7 +93,20 @@ export async function createSite(options: SiteOptions): Promise<Site> {
     await postgres.stop()
     rmSync(folder, { recursive: true, force: true })
   }
+  if (options.spends) await addCaps(await start(), postgres.url)
   return { start, close }
+}
+
+/** The tables are the gateway's to make, so it has run once before. */
+async function addCaps(gateway: RunningGateway, postgresUrl: string): Promise<void> {
+  await gateway.stop()
+  const client = new pg.Client({ connectionString: postgresUrl })
+  await client.connect()
+  await client.query(`INSERT INTO spend_limits (id, scope_type, scope_id, amount, period) VALUES
+    ('spl_daily', 'user', 'bench|ada', 10000000000, 'daily'),
+    ('spl_weekly', 'rbac_group', 'engineering', 10000000000, 'weekly'),
+    ('spl_monthly', 'organization', '', 10000000000, 'monthly')`)
+  await client.end()
 }
 
 interface Start {
@@ -266,5 +282,5 @@ managed:
     - cli:
         model: ${model}
         availableModels: [${model}]
-`
+${parts.options.spends ? 'admin: {}\n' : ''}`
 }

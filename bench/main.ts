@@ -18,7 +18,7 @@ import { compare, renderMedians, renderTable } from './report.ts'
 import type { Figure, Result } from './report.ts'
 import { runRound } from './rounds.ts'
 import type { Harness, Round, Subject } from './rounds.ts'
-import { bootScenario, scenarios, shorten } from './scenarios.ts'
+import { bootScenario, scenarios, shorten, withSpendGoals } from './scenarios.ts'
 import type { Scenario } from './scenarios.ts'
 
 const root = dirname(import.meta.dirname)
@@ -40,6 +40,7 @@ async function main(options: Options): Promise<boolean> {
       site = await createSite({
         upstreamPort: upstream.port,
         entry: join(root, entry),
+        spends: options.spends,
         profileFolder: profileFolder === undefined ? undefined : resolve(profileFolder),
       })
     }
@@ -83,7 +84,8 @@ async function runScenarios(
   const results: Result[] = []
   for (const full of scenarios) {
     if (!options.scenarios.includes(full.name)) continue
-    const scenario = options.isQuick ? shorten(full) : full
+    const wanted = options.spends ? withSpendGoals(full) : full
+    const scenario = options.isQuick ? shorten(wanted) : wanted
     process.stderr.write(`${scenario.name}: ${scenario.about} `)
     const series = scenario.measuresMemory
       ? await measureFresh(scenario, harness, starters, options.rounds)

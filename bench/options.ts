@@ -19,6 +19,8 @@ export interface Options {
   /** `floor` runs a second floor in the gateway's place and shows the noise of the method. */
   readonly subject: 'bundle' | 'source' | 'floor'
   readonly profileFolder: string | undefined
+  /** Caps are configured and every call is counted; goals are then those of spend. */
+  readonly spends: boolean
 }
 
 /** Nine rounds are the fewest that enclose a median at 95 % without being all of the range. */
@@ -36,6 +38,7 @@ export const usage: string = `usage: npm run bench -- [options]
   --upstream-port N    port of the fake upstream on 127.0.0.1, for the configuration of --against
   --source             run bin/gateway.ts instead of the bundle
   --floor-only         a second floor instead of the gateway: the noise of the method
+  --spend              with caps and spend on, and their goals
   --cpu-prof FOLDER    write a CPU profile of the gateway at its exit`
 
 /** Throws an Error with a line for the terminal. */
@@ -53,6 +56,7 @@ export function parseOptions(argv: readonly string[]): Options {
       'upstream-port': { type: 'string' },
       source: { type: 'boolean', default: false },
       'floor-only': { type: 'boolean', default: false },
+      spend: { type: 'boolean', default: false },
       'cpu-prof': { type: 'string' },
     },
   })
@@ -84,6 +88,7 @@ export function parseOptions(argv: readonly string[]): Options {
     upstreamPort: wholeNumber('--upstream-port', values['upstream-port']) ?? 0,
     subject: values['floor-only'] ? 'floor' : values.source ? 'source' : 'bundle',
     profileFolder: values['cpu-prof'],
+    spends: values.spend,
   }
 }
 

@@ -18,7 +18,7 @@ export type Command =
   | { readonly kind: 'forget'; readonly config: string | undefined; readonly principal: string }
   | {
       readonly kind: 'verify-audit'
-      readonly file: string
+      readonly files: readonly string[]
       readonly publicKey: string | undefined
     }
   | { readonly kind: 'help' }
@@ -36,7 +36,7 @@ export const usage: string = `Usage: gateway [--config FILE]         serve
                                        what a person would get and why, without network or database
        gateway forget [--config FILE] --principal SUB
                                        erase the name, email and groups of a principal
-       gateway audit verify --file FILE [--public-key PEM]
+       gateway audit verify --file FILE [--file NEXT]… [--public-key PEM]
                                        check every hash and signature of an audit file
 
 Options:
@@ -44,7 +44,8 @@ Options:
   --email E       explain: the person's email, for policies with an email_domain
   --groups A,B    explain: the person's groups, as the identity provider spells them
   --principal SUB forget: the id, as \`sub\` in audit lines and in spend
-  --file FILE     audit verify: a file of extensions.audit
+  --file FILE     audit verify: a file of extensions.audit; several in the order
+                  of their rotation
   --public-key PEM
                   audit verify: the key its signatures are checked with
   --json          doctor, explain: JSON instead of text
@@ -72,7 +73,7 @@ const options = {
   email: { type: 'string' },
   groups: { type: 'string' },
   principal: { type: 'string' },
-  file: { type: 'string' },
+  file: { type: 'string', multiple: true },
   'public-key': { type: 'string' },
   json: { type: 'boolean' },
   version: { type: 'boolean' },
@@ -168,9 +169,9 @@ function build(command: string, values: Values): Command {
       return { kind: 'forget', config, principal }
     }
     case 'audit verify': {
-      const file = textOf('file')
-      if (file === undefined) return mistake("the command audit verify needs '--file FILE'")
-      return { kind: 'verify-audit', file, publicKey: textOf('public-key') }
+      const files = [values.file ?? []].flat().filter((file) => typeof file === 'string')
+      if (files.length === 0) return mistake("the command audit verify needs '--file FILE'")
+      return { kind: 'verify-audit', files, publicKey: textOf('public-key') }
     }
     default:
       return { kind: 'serve', config }

@@ -17,7 +17,7 @@ import { createLog, type Log } from '../lib/kernel/log.ts'
 import { productVersion } from '../lib/kernel/version.ts'
 import { type AuditFile, openAuditFile } from '../lib/audit/file.ts'
 import type { Owner } from '../lib/audit/lock.ts'
-import { describeVerified, verifyAuditFile } from '../lib/audit/verify.ts'
+import { describeVerified, verifyAuditFiles } from '../lib/audit/verify.ts'
 import { describeForgotten, forget } from '../lib/spend/forget.ts'
 import { openDatabase } from '../lib/store/database.ts'
 import { type Command, defaultConfigPath, parseCommandLine, usage } from './command-line.ts'
@@ -132,14 +132,14 @@ async function explainTo(command: CommandOf<'explain'>): Promise<never> {
   return exit(0)
 }
 
-async function verifyAudit({ file, publicKey }: CommandOf<'verify-audit'>): Promise<never> {
+async function verifyAudit({ files, publicKey }: CommandOf<'verify-audit'>): Promise<never> {
   try {
     const key = publicKey === undefined ? null : createPublicKey(readFileSync(publicKey))
-    const verified = await verifyAuditFile(file, key)
-    process.stdout.write(describeVerified(file, verified, key !== null))
-    return await exit(verified.problem === null ? 0 : 1)
+    const all = await verifyAuditFiles(files, key)
+    for (const verified of all) process.stdout.write(describeVerified(verified, key !== null))
+    return await exit(all.every(({ problem }) => problem === null) ? 0 : 1)
   } catch (error) {
-    process.stderr.write(`apps gateway: ${file}: ${describe(error).split('\n')[0]}\n`)
+    process.stderr.write(`apps gateway: ${describe(error).split('\n')[0]}\n`)
     return exit(1)
   }
 }

@@ -30,10 +30,13 @@ export function append(head: Head, json: string): { readonly line: string; reado
   return { line: `${sequence} ${hash} ${json}\n`, head: { sequence, hash } }
 }
 
-/** The record of a line without its newline, null when it is none. Says nothing of its hash. */
+/**
+ * The record of a line without its newline, null when it is none. Says nothing of its hash. What
+ * a client sends may hold U+2028, which JSON leaves as it is and a plain `.` does not match.
+ */
 export function parse(line: string): Record | null {
   const [, sequence = '', hash = '', json = ''] =
-    /^(\d{1,15}) ([0-9a-f]{64}) (\{.*\})$/.exec(line) ?? []
+    /^(\d{1,15}) ([0-9a-f]{64}) (\{.*\})$/s.exec(line) ?? []
   return hash === '' ? null : { sequence: Number(sequence), hash, json }
 }
 

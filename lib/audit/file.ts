@@ -35,6 +35,11 @@ export interface AuditFileDeps {
 const waitingBytesMax = 16 * 1024 * 1024
 /** A full disk is not emptied in a moment. */
 const retryMs = 1000
+/**
+ * Lines hashed at once: a few milliseconds. All that waits on a full disk took a third of a second
+ * at each try, and requests with it.
+ */
+const linesAtOnce = 500
 /** How soon a file that was renamed away is noticed. */
 const lookEveryMs = 1000
 /** At most one warning in this time. */
@@ -84,6 +89,7 @@ class Trail {
   #scheduled = false
   #warnedAt = Number.NEGATIVE_INFINITY
   #timers: { cancel(): void }[] = []
+  #isClosed = false
 
   constructor(config: AuditFileConfig, key: KeyObject | null, deps: AuditFileDeps) {
     this.#path = config.file
@@ -113,12 +119,19 @@ class Trail {
 
   async close(): Promise<void> {
     for (const timer of this.#timers) timer.cancel()
-    await this.#turn
+    await this.#settle()
     this.#sign()
-    await this.#turn
+    await this.#settle()
+    this.#isClosed = true
     await this.#handle?.sync().catch(() => {}) // what it could not keep was warned of
     await this.#handle?.close()
     if (this.waitingBytes > 0) this.#warn(`${this.#waiting.length} lines were never written`)
+  }
+
+  /** Until all is written, or a write has failed. */
+  async #settle(): Promise<void> {
+    do await this.#turn
+    while (this.#scheduled)
   }
 
   /** One thing at a time is done to the file; the lines of one tick leave together. */
@@ -184,10 +197,11 @@ class Trail {
   }
 
   async #write(): Promise<void> {
-    const waiting = this.#waiting.splice(0)
+    const waiting = this.#waiting.splice(0, linesAtOnce)
     if (waiting.length === 0) return
-    const lost = { ts: this.#now(), evt: 'audit.lost', lines: this.#lost }
-    const all = this.#lost > 0 ? [...waiting, JSON.stringify(lost)] : waiting
+    const lines = this.#lost
+    const lost = { ts: this.#now(), evt: 'audit.lost', lines }
+    const all = lines > 0 ? [...waiting, JSON.stringify(lost)] : waiting
     try {
       if (this.#handle === null) {
         await this.#open(this.#head)
@@ -201,12 +215,16 @@ class Trail {
       await this.#append(text)
       this.#head = head
       this.#unsigned = unsigned
-      this.#lost = 0
+      // More may have been lost while these were written.
+      this.#lost -= lines
       this.waitingBytes = this.#waiting.reduce((sum, json) => sum + json.length, 0)
+      if (this.#waiting.length > 0) this.#schedule()
     } catch (error) {
       this.#waiting.unshift(...waiting)
       this.#fail(error)
-      this.#deps.clock.after(retryMs, () => this.#schedule())
+      this.#deps.clock.after(retryMs, () => {
+        if (!this.#isClosed) this.#schedule()
+      })
     }
   }
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { generateKeyPairSync } from 'node:crypto'
+import { execFileSync } from 'node:child_process'
+import { generateKeyPairSync, type KeyObject } from 'node:crypto'
 import {
   appendFileSync,
   existsSync,
@@ -7,6 +8,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -15,7 +17,8 @@ import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type AuditFile, openAuditFile } from '../../lib/audit/file.ts'
 import { lockFile } from '../../lib/audit/lock.ts'
-import { verifyAuditFile } from '../../lib/audit/verify.ts'
+import { append, genesis } from '../../lib/audit/chain.ts'
+import { type Verified, verifyAuditFiles } from '../../lib/audit/verify.ts'
 import { systemClock } from '../../lib/kernel/clock.ts'
 import { createRecorder } from '../support/recorder.ts'
 
@@ -35,6 +38,12 @@ function setUp(t: TestContext, sign_interval_seconds = 3600) {
   return { file, folder, recorder, start }
 }
 
+async function verifyAuditFile(path: string, key: KeyObject): Promise<Verified> {
+  const [verified] = await verifyAuditFiles([path], key)
+  assert.ok(verified !== undefined)
+  return verified
+}
+
 const line = (index: number): string => JSON.stringify({ evt: 'inference', index })
 const events = (file: string): unknown[] =>
   readFileSync(file, 'utf8')
@@ -50,8 +59,10 @@ test('audit file: lines come in order, and the end is signed when it is closed',
   const trail = await start()
   for (let index = 0; index < 500; index++) trail.add(line(index))
   await trail.close()
-  const verified = await verifyAuditFile(file, publicKey)
+  const { head, ...verified } = await verifyAuditFile(file, publicKey)
+  assert.equal(head?.sequence, 502)
   assert.deepEqual(verified, {
+    path: file,
     records: 502,
     signatures: 1,
     unsigned: 0,
@@ -112,7 +123,8 @@ test('audit file: every change, loss and exchange of lines is found', async (t) 
   }
   const cut = `${file}.cut`
   writeFileSync(cut, `${lines.slice(0, -2).join('\n')}\n`)
-  assert.equal((await verifyAuditFile(cut, publicKey)).unsigned, lines.length - 2)
+  const { problem, unsigned } = await verifyAuditFile(cut, publicKey)
+  assert.deepEqual([problem, unsigned], ['no signature: nothing is proven', lines.length - 2])
   const other = generateKeyPairSync('ed25519')
   assert.match(
     (await verifyAuditFile(file, other.publicKey)).problem ?? '',
@@ -130,9 +142,15 @@ test('audit file: a file that is moved away is followed by one that goes on with
   for (let turn = 0; turn < 100 && !existsSync(file); turn++) await sleep(50)
   trail.add(line(2))
   await trail.close()
-  assert.equal((await verifyAuditFile(old, publicKey)).problem, null)
-  const verified = await verifyAuditFile(file, publicKey)
-  assert.deepEqual([verified.problem, verified.continues], [null, true])
+  const [one, two] = await verifyAuditFiles([old, file], publicKey)
+  assert.deepEqual([one?.problem, two?.problem, two?.continues], [null, null, true])
+  assert.deepEqual([one?.unsigned, two?.unsigned], [2, 0], 'the signature covers the file before')
+  // What is cut off the end of the old file shows at the beginning of the next.
+  const kept = readFileSync(old, 'utf8').split('\n').slice(0, -2)
+  writeFileSync(old, `${kept.join('\n')}\n`)
+  const [short, next] = await verifyAuditFiles([old, file], publicKey)
+  assert.equal(short?.problem, null)
+  assert.match(next?.problem ?? '', /^line 1 \(3\) does not follow .*audit\.1\.log$/)
   assert.deepEqual(events(file).slice(0, 2), ['audit.begin', 'inference'])
   assert.match(recorder.lines.join(), /was moved away, a new one goes on/)
 })
@@ -180,3 +198,91 @@ test('audit file: belongs to one process, and a lock left behind by a dead one i
   )()
   await trail.close()
 })
+
+test('audit file: no byte of it can be changed, put in or left out', async (t) => {
+  const { file, start } = setUp(t)
+  const trail = await start()
+  trail.add(line(1))
+  await trail.close()
+  const bytes = readFileSync(file)
+  const copy = `${file}.copy`
+  const isSound = async (changed: Uint8Array): Promise<boolean> => {
+    writeFileSync(copy, changed)
+    return (await verifyAuditFile(copy, publicKey)).problem === null
+  }
+  assert.ok(await isSound(bytes))
+  for (let at = 0; at < bytes.length; at++) {
+    const flipped = Buffer.from(bytes)
+    flipped[at] = (bytes[at] ?? 0) ^ 1
+    assert.ok(!(await isSound(flipped)), `byte ${at} changed`)
+    const cut = Buffer.concat([bytes.subarray(0, at), bytes.subarray(at + 1)])
+    assert.ok(!(await isSound(cut)), `byte ${at} left out`)
+    for (const more of ['\r', '\n', ' ', '\uFEFF']) {
+      const parts = [bytes.subarray(0, at), Buffer.from(more), bytes.subarray(at)]
+      assert.ok(!(await isSound(Buffer.concat(parts))), `${JSON.stringify(more)} put in at ${at}`)
+    }
+  }
+})
+
+test('audit file: without the key nobody makes a new one that passes for signed', async (t) => {
+  const { file } = setUp(t)
+  let head = genesis
+  const lines = ['{"evt":"audit.begin"}', line(1), line(2)].map((json) => {
+    const record = append(head, json)
+    ;({ head } = record)
+    return record.line
+  })
+  writeFileSync(file, lines.join(''))
+  assert.equal((await verifyAuditFile(file, publicKey)).problem, 'no signature: nothing is proven')
+  assert.equal((await verifyAuditFiles([file], null))[0]?.problem, null)
+})
+
+test('audit file: no text of a client ends a line, or keeps the gateway from going on', async (t) => {
+  const { file, start } = setUp(t)
+  const trail = await start()
+  const odd = { evt: 'inference', model: 'a\u2028b\u2029c\u0085d\r\n\uD800\uFFFD' }
+  trail.add(JSON.stringify(odd))
+  for (let turn = 0; turn < 100 && !readFileSync(file, 'utf8').includes('inference'); turn++)
+    await sleep(20)
+  // As after a crash: this is the last line.
+  const text = readFileSync(file)
+  await trail.close()
+  writeFileSync(file, text)
+  const next = await start()
+  await next.close()
+  const verified = await verifyAuditFile(file, publicKey)
+  assert.deepEqual([verified.problem, verified.records], [null, 4])
+})
+
+/** Lowers a limit of a process that runs, as no disk of a test can be filled. */
+const prlimit = '/usr/bin/prlimit'
+
+test(
+  'audit file: a disk that is full in the middle of a line loses none, and stops nothing',
+  { skip: existsSync(prlimit) ? false : 'needs prlimit of util-linux' },
+  async (t) => {
+    const limit = (bytes: number | 'unlimited'): void => {
+      execFileSync(prlimit, ['--pid', String(process.pid), `--fsize=${bytes}:`])
+    }
+    const { file, recorder, start } = setUp(t)
+    const trail = await start()
+    trail.add(line(0))
+    await sleep(200)
+    const before = statSync(file).size
+    // No file of this process grows beyond this: the kernel writes a part and refuses the rest.
+    limit(before + 1000)
+    t.after(() => limit('unlimited'))
+    const count = 3000
+    for (let index = 1; index <= count; index++) trail.add(line(index))
+    for (let turn = 0; turn < 200 && trail.stats().failures === 0; turn++) await sleep(20)
+    assert.ok(trail.stats().failures > 0)
+    assert.ok(trail.stats().waitingBytes > 0)
+    assert.equal(statSync(file).size, before, 'what was written in part is taken back')
+    assert.match(recorder.lines.join('\n'), /cannot be written, lines wait in memory: EFBIG/)
+    limit('unlimited')
+    for (let turn = 0; turn < 200 && trail.stats().waitingBytes > 0; turn++) await sleep(50)
+    await trail.close()
+    const verified = await verifyAuditFile(file, publicKey)
+    assert.deepEqual([verified.problem, verified.records], [null, count + 3])
+  },
+)

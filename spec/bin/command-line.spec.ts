@@ -81,10 +81,15 @@ test('command line: audit verify is two words and takes a file', () => {
     parseCommandLine(['audit', 'verify', '--file', 'a.log', '--public-key', 'k.pem']),
     {
       kind: 'verify-audit',
-      file: 'a.log',
+      files: ['a.log'],
       publicKey: 'k.pem',
     },
   )
+  assert.deepEqual(parseCommandLine(['audit', 'verify', '--file', 'a.1', '--file', 'a']), {
+    kind: 'verify-audit',
+    files: ['a.1', 'a'],
+    publicKey: undefined,
+  })
   assert.match(mistakeOf('audit', 'verify'), /needs '--file FILE'/)
   assert.match(mistakeOf('audit'), /unknown command 'audit'; did you mean audit verify\?/)
 })

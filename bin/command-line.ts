@@ -118,7 +118,12 @@ export function parseCommandLine(args: readonly string[]): Command {
   const takes = Object.hasOwn(commands, command) ? commands[command] : undefined
   if (takes === undefined) {
     const known = Object.keys(commands).filter((name) => name !== 'serve')
-    return mistake(`unknown command '${command}'`, nearest(command, known))
+    // Half of a command of two words is no typing slip of the whole.
+    const begun = known.filter((name) => name.startsWith(`${command} `))
+    return mistake(
+      `unknown command '${command}'`,
+      begun.length > 0 ? begun : nearest(command, known),
+    )
   }
   if (more.length > 0) return mistake(`unexpected argument '${more[0]}'`)
   const stray = given.find(({ name }) => name !== 'config' && !takes.some((own) => own === name))

@@ -164,6 +164,36 @@ test('metrics: what dashboard and alerts ask for exists', async () => {
   }
 })
 
+test('metrics: the alert for errors counts an outage of every upstream, and no refusal', async () => {
+  upstream.next({ fault: 'reset-before-head' })
+  assert.equal((await call('claude-sonnet-4-6')).status, 502)
+  upstream.next({ status: 500, body: '{}' })
+  assert.ok((await call('claude-sonnet-4-6')).status >= 500)
+  upstream.next({ body: messageJson('Hello') })
+  assert.equal((await call('claude-sonnet-4-6')).status, 200)
+  assert.equal((await call('invented')).status, 400)
+  const rules: { groups: { rules: { alert: string; expr: string }[] }[] } = parseYaml(
+    readFileSync(join(root, 'deploy/prometheus/alerts.yaml'), 'utf8'),
+  )
+  const { expr = '' } =
+    rules.groups.flatMap((group) => group.rules).find(({ alert }) => /ErrorRate/.test(alert)) ?? {}
+  const selectors = [...expr.matchAll(/gateway_inference_total\{(\w+)=~"([^"]+)"\}/g)]
+  assert.equal(selectors.length, 2)
+  const { samples } = await scrape()
+  const calls = [...samples.keys()].filter((name) => name.startsWith('gateway_inference_total{'))
+  const seen = new Set<string>()
+  for (const name of calls) {
+    const labelOf = (label: string): string =>
+      new RegExp(`${label}="([^"]*)"`).exec(name)?.[1] ?? ''
+    const isCounted = selectors.some(([, label = '', pattern = '']) =>
+      new RegExp(`^(?:${pattern})$`).test(labelOf(label)),
+    )
+    assert.equal(isCounted, labelOf('status').startsWith('5'), name)
+    seen.add(labelOf('status'))
+  }
+  for (const status of ['200', '400', '502']) assert.ok(seen.has(status), status)
+})
+
 test('metrics: the listener answers its path alone, and a taken port ends the start', async (t) => {
   const at = `http://127.0.0.1:${port}`
   assert.equal((await send(`${at}/`)).status, 404)

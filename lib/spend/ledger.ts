@@ -101,7 +101,8 @@ class ReplicaLedger implements Ledger {
   /** Accounts with money held for calls under way. */
   readonly #holding = new Set<Account>()
   #touched = new Set<Account>()
-  #waiting: Waiting[] = []
+  /** In the order they came. */
+  readonly #waiting = new Set<Waiting>()
   #mode: 'min' | 'max' = 'min'
   #revision = 0n
   #running: Promise<void> | null = null
@@ -231,7 +232,7 @@ class ReplicaLedger implements Ledger {
     this.#asks += 1
     const { promise, resolve } = Promise.withResolvers<Verdict>()
     const timer = this.#clock.after(askMs, () => {
-      this.#waiting = this.#waiting.filter((entry) => entry !== waiting)
+      this.#waiting.delete(waiting)
       resolve(unknown(`no answer of the database within ${askMs} ms`))
     })
     const waiting: Waiting = {
@@ -243,7 +244,7 @@ class ReplicaLedger implements Ledger {
         resolve(verdict.kind === 'unknown' ? unknown(verdict.reason) : verdict)
       },
     }
-    this.#waiting.push(waiting)
+    this.#waiting.add(waiting)
     void this.#start()
     return promise
   }
@@ -276,7 +277,7 @@ class ReplicaLedger implements Ledger {
     const running = this.#running
     try {
       do await this.#once(drains)
-      while (this.#waiting.length > 0)
+      while (this.#waiting.size > 0)
     } finally {
       if (this.#running === running) this.#running = null
       if (!this.#pending.isEmpty) this.#scheduleFlush(this.#failures > 0 ? retryMs : 0)
@@ -287,20 +288,19 @@ class ReplicaLedger implements Ledger {
     const elapsed = this.#clock.elapsed()
     const isDue = drains || elapsed >= this.#flushAt
     const batch = isDue ? this.#pending.next() : null
-    const waiting = this.#waiting.slice(0, asksMax)
-    this.#waiting = this.#waiting.slice(asksMax)
+    const waiting = [...this.#waiting].slice(0, asksMax)
+    for (const entry of waiting) this.#waiting.delete(entry)
     const accounts = this.#gather(waiting, isDue, elapsed)
     if (batch === null && accounts.size === 0) return
     if (isDue) this.#flushAt = elapsed + flushMs
-    const holdsOf = (account: Account): number[] =>
-      waiting.flatMap((entry) => (entry.account === account ? (entry.hold ?? []) : []))
+    const holds = Map.groupBy(waiting, ({ account }) => account)
     const counted = countedBy(batch)
     const asks = [...accounts].map(([account, groups]): Ask => ({
       sub: account.sub,
       groups,
       want: account.want,
       held: account.outstanding(counted.bySub.get(account.sub)),
-      holds: holdsOf(account),
+      holds: (holds.get(account) ?? []).flatMap(({ hold }) => hold ?? []),
     }))
     this.#syncs += 1
     for (const account of accounts.keys()) account.isAsked = true

@@ -15,7 +15,7 @@ import { createLimitCheck } from './http/limits.ts'
 import { createRouter, type Route } from './http/router.ts'
 import { createIdentity } from './identity/identity.ts'
 import type { Clock } from './kernel/clock.ts'
-import { errorTable, GatewayError } from './kernel/errors.ts'
+import { statusOf } from './kernel/errors.ts'
 import type { Audit, Log } from './kernel/log.ts'
 import type { Observers } from './metrics/families.ts'
 import { createRoutes } from './routes.ts'
@@ -128,8 +128,7 @@ function observe(edge: Edge, routes: readonly Route[], observers: Observers): Ed
       observers.request(nameOf(exchange.path), reply.status)
       return reply
     } catch (error) {
-      const status = error instanceof GatewayError ? errorTable[error.code].status : 500
-      observers.request(nameOf(exchange.path), status)
+      observers.request(nameOf(exchange.path), statusOf(error))
       throw error
     }
   }

@@ -14,7 +14,7 @@ import { adoptClientRequestId } from './http/request-id.ts'
 import { ClientGone, DeadlineExceeded } from './kernel/abort.ts'
 import type { Caller } from './kernel/caller.ts'
 import type { Clock } from './kernel/clock.ts'
-import { errorTable, fail, GatewayError } from './kernel/errors.ts'
+import { fail, statusOf } from './kernel/errors.ts'
 import type { Audit, Log } from './kernel/log.ts'
 import type { ModelAccess } from './policy/model-access.ts'
 import type { PolicyWebhook } from './policy/webhook.ts'
@@ -100,8 +100,7 @@ export function createInference(parts: InferenceParts): (operation: Operation) =
       return reply({ answer, sent, ask, usage: admitted.headers, entry, leave }, parts)
     } catch (error) {
       leave()
-      entry.end(statusOf(error), error instanceof ClientGone ? 'client_abort' : 'refused')
-      throw error
+      return endWith(error, entry)
     }
   }
 }
@@ -146,8 +145,7 @@ async function enter(exchange: Exchange, entry: InferenceEntry, { admission }: I
     const bytes = Number(exchange.headers['content-length'] ?? 0)
     return await admission.enter(bytes, exchange.signal)
   } catch (error) {
-    entry.end(statusOf(error), error instanceof ClientGone ? 'client_abort' : 'refused')
-    throw error
+    return endWith(error, entry)
   }
 }
 
@@ -309,7 +307,9 @@ function contentTypeOf({ headers }: Answer): string | null {
   return headers.find(([name]) => name.toLowerCase() === 'content-type')?.[1] ?? null
 }
 
-function statusOf(error: unknown): number {
-  if (error instanceof GatewayError) return errorTable[error.code].status
-  return error instanceof ClientGone ? clientClosedRequest : 500
+/** The way out of a call that no upstream answered: its audit line, then the error itself. */
+function endWith(error: unknown, entry: InferenceEntry): never {
+  if (error instanceof ClientGone) entry.end(clientClosedRequest, 'client_abort')
+  else entry.end(statusOf(error), 'refused')
+  throw error
 }

@@ -5,7 +5,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Clock } from '../kernel/clock.ts'
-import { errorTable, GatewayError } from '../kernel/errors.ts'
+import { GatewayError, statusOf } from '../kernel/errors.ts'
 import type { Log } from '../kernel/log.ts'
 import type { Roster } from '../kernel/roster.ts'
 import type { ClientAddressReader } from './client-address.ts'
@@ -159,7 +159,7 @@ async function ask(edge: Edge, exchange: ServedExchange, log: Log): Promise<Repl
 
 /** What the gateway could not do is the operator's concern, what the client did wrong is not. */
 function noteRefusal(error: GatewayError, exchange: ServedExchange, log: Log): void {
-  const failed = errorTable[error.code].status >= 500
+  const failed = statusOf(error) >= 500
   if (!failed && !log.debugs) return
   const { requestId, clientAddress } = exchange
   const why = error.detail ?? (error.cause === undefined ? '' : describeError(error.cause))

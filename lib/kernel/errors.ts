@@ -210,6 +210,11 @@ export class GatewayError extends Error {
   }
 }
 
+/** The status a thrown error is answered with: a refusal's own, 500 for what is a bug. */
+export function statusOf(error: unknown): number {
+  return errorTable[error instanceof GatewayError ? error.code : 'http/internal'].status
+}
+
 /** Throws the refusal `code`; `never`, so that it narrows at the call. */
 export function fail(code: ErrorCode, options?: FailOptions): never {
   throw new GatewayError(code, options)

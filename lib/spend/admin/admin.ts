@@ -7,7 +7,7 @@ import type { Exchange, Handler, Reply } from '../../http/exchange.ts'
 import { errorReply, json } from '../../http/reply.ts'
 import { ClientGone } from '../../kernel/abort.ts'
 import type { Clock } from '../../kernel/clock.ts'
-import { errorTable, fail, GatewayError } from '../../kernel/errors.ts'
+import { fail, GatewayError, statusOf } from '../../kernel/errors.ts'
 import type { Audit, Log } from '../../kernel/log.ts'
 import type { Store } from '../../store/store.ts'
 import type { AdminConfig } from '../config.ts'
@@ -78,7 +78,7 @@ function refusalOf(error: unknown, id: string, log: Log): Reply {
     log.error(`unhandled request_id=${id}: ${error instanceof Error ? error.stack : String(error)}`)
     return errorReply(new GatewayError('http/internal'), id, 'admin')
   }
-  if (errorTable[error.code].status >= 500) {
+  if (statusOf(error) >= 500) {
     log.warn(`${error.code} request_id=${id} ${error.detail ?? ''}`.trimEnd())
   }
   return errorReply(error, id, 'admin')

@@ -19,7 +19,7 @@ import type { Clock } from './kernel/clock.ts'
 import type { Audit, Log } from './kernel/log.ts'
 import type { Sources } from './metrics/families.ts'
 import { createMetrics } from './metrics/metrics.ts'
-import { createReload, type Reload } from './reload.ts'
+import { createReload, logNotices, type Reload } from './reload.ts'
 import { createSpend, type Spend } from './spend/spend.ts'
 import { openDatabase } from './store/database.ts'
 import { createAdmission, defaultBytesMax, defaultOpenMax } from './upstream/admission.ts'
@@ -227,8 +227,7 @@ async function drainParts(
 /** What an operator wants to read of a gateway that listens now. */
 function announce({ loaded, settings, clock, log }: GatewayParts, port: number): void {
   for (const line of describeBoot(loaded.config, settings, port)) log.info(line)
-  for (const note of loaded.notes) log.info(note)
-  for (const { path, text } of loaded.warnings) log.warn(path === '' ? text : `${path}: ${text}`)
+  logNotices(loaded, log)
   // Loopback is for trying things out, on machines whose network nobody closed.
   if (!settings.allowLoopback) void warnOfMetadata(clock, log) // it never rejects
 }

@@ -114,9 +114,14 @@ async function replace(
   await swap(loaded.config, !isDeepStrictEqual(old.config.oidc, loaded.config.oidc))
   audit('config.load', { path: files.path, sha256: loaded.sha256 })
   log.info(`reload (${reason}): in use now, changed: ${changed.join(', ')}`)
-  for (const note of loaded.notes) log.info(note)
-  for (const { path, text } of loaded.warnings) log.warn(path === '' ? text : `${path}: ${text}`)
+  logNotices(loaded, log)
   return loaded
+}
+
+/** What a sound configuration has to say to the operator once it is in use. */
+export function logNotices({ notes, warnings }: Loaded, log: Log): void {
+  for (const note of notes) log.info(note)
+  for (const { path, text } of warnings) log.warn(path === '' ? text : `${path}: ${text}`)
 }
 
 /** Top-level keys that differ. */

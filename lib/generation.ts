@@ -3,6 +3,7 @@
  * upstreams, the telemetry relay and the routes. A generation answers the requests that reach it
  * until the last one is over, and then gives back what it holds; `gateway.ts` owns what outlives it.
  */
+import { groupsOfAll } from './catalogue/resolve.ts'
 import type { Config } from './config.ts'
 import type { EnvironmentSettings } from './config/environment.ts'
 import { createEgresses } from './egress/purpose.ts'
@@ -94,7 +95,7 @@ export function createGeneration(config: Config, lasting: Lasting): Generation {
     authenticate: (exchange) => identity.authenticate(exchange),
   })
   const requests = countOpen(observers === null ? edge : observe(edge, routes, observers))
-  const everyGroup = config.upstreams.flatMap(({ groups }) => groups ?? [])
+  const everyGroup = groupsOfAll(config.upstreams)
   return {
     config,
     edge: requests.counted,

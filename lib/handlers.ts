@@ -3,7 +3,7 @@
  * with what they need of each other passed in. The composition root's other half.
  */
 import { knownModels } from './catalogue/entry.ts'
-import { type Catalogue, createCatalogue } from './catalogue/resolve.ts'
+import { type Catalogue, createCatalogue, groupsOfAll } from './catalogue/resolve.ts'
 import type { Config } from './config.ts'
 import type { CallerHandler } from './http/exchange.ts'
 import { createReadyz, type Readiness } from './http/health.ts'
@@ -130,7 +130,7 @@ export function createPolicyHandlers(
 
 /** Prices are pushed per model, from the upstream that is asked first whoever asks. */
 function pushedPricing(config: Config, catalogue: Catalogue): JsonObject | null {
-  const everyGroup = config.upstreams.flatMap(({ groups }) => groups ?? [])
+  const everyGroup = groupsOfAll(config.upstreams)
   return modelPricing(config.pricing, knownModels(config.extensions.models), (model) => {
     const resolution = catalogue.resolve(model, everyGroup)
     return resolution.kind === 'routes' ? resolution.routes[0]?.upstream : undefined

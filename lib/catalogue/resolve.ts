@@ -50,6 +50,11 @@ export interface Catalogue {
   namesOf(model: string): readonly string[]
 }
 
+/** Groups of somebody whom every upstream serves. */
+export function groupsOfAll(upstreams: readonly CatalogueUpstream[]): readonly string[] {
+  return upstreams.flatMap(({ groups }) => groups ?? [])
+}
+
 /** Longest id looked up or quoted; the longest real ones, ARNs, stay far below. */
 const idMax = 512
 

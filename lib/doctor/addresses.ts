@@ -10,7 +10,7 @@ import { proxyFor } from '../egress/proxy-environment.ts'
 import { createNetworkSet, type NetworkSet, normalizeAddress } from '../http/address.ts'
 import { readTarget } from '../store/target.ts'
 import { failed, ok, warned, type Finding } from './finding.ts'
-import { bounded, type DoctorParts } from './parts.ts'
+import { bounded, type DoctorParts, withoutBrackets } from './parts.ts'
 
 /** A resolver that needs longer makes every new connection of the gateway late. */
 const resolveMs = 5_000
@@ -85,7 +85,7 @@ function isLoopbackBind(host: string): boolean {
 async function checkHost(host: NamedHost, parts: DoctorParts): Promise<Finding> {
   const { hostname } = host.url
   const check = `DNS ${host.key}`
-  const bare = hostname.replace(/^\[(.*)\]$/, '$1')
+  const bare = withoutBrackets(hostname)
   if (host.byProxy) return ok(check, `${bare} is resolved by the proxy`)
   const addresses = await resolveHost(hostname, parts)
   if (typeof addresses === 'string') {
@@ -117,7 +117,7 @@ async function resolveHost(
   hostname: string,
   { resolve, clock }: DoctorParts,
 ): Promise<readonly string[] | string> {
-  const bare = hostname.replace(/^\[(.*)\]$/, '$1')
+  const bare = withoutBrackets(hostname)
   if (isIP(bare) !== 0) return [bare]
   try {
     const found = await bounded(clock, 'resolving it', resolveMs, () => resolve(bare))

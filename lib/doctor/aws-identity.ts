@@ -2,24 +2,16 @@
  * Whom AWS takes the gateway for, asked of STS (GetCallerIdentity), which every identity may do
  * and which costs nothing: it tells wrong keys from missing permissions.
  */
-import type { Caller } from '../kernel/caller.ts'
 import { describeFailure } from '../egress/describe-failure.ts'
+import { headerPairs } from '../egress/fetch.ts'
 import { createAwsIdentity } from '../upstream/aws-credentials.ts'
 import { createAwsSigner } from '../upstream/aws-signer.ts'
 import type { UpstreamConfig } from '../upstream/config.ts'
 import { failed, ok, type Finding } from './finding.ts'
-import { bounded, createMemoryLog, type DoctorParts } from './parts.ts'
+import { bounded, createMemoryLog, doctor, type DoctorParts } from './parts.ts'
 
 /** Finding the keys may take ten seconds, STS answers in one. */
 const askMs = 15_000
-
-const nobody: Caller = {
-  sub: 'gateway-doctor',
-  email: undefined,
-  name: undefined,
-  groups: [],
-  expiresAt: Number.MAX_SAFE_INTEGER,
-}
 
 /** Nothing for upstreams that do not sign with keys of AWS. */
 export async function checkAwsIdentity(
@@ -44,13 +36,13 @@ export async function checkAwsIdentity(
   const sign = createAwsSigner('sts', entry.region)
   try {
     const text = await bounded(clock, 'asking STS', askMs, async (signal) => {
-      const keys = await createAwsIdentity(deps, entry.name, entry.auth)(nobody, signal)
+      const keys = await createAwsIdentity(deps, entry.name, entry.auth)(doctor, signal)
       const body = Buffer.from('Action=GetCallerIdentity&Version=2011-06-15')
       const plain = ['content-type', 'application/x-www-form-urlencoded; charset=utf-8']
       const headers = sign({ url, target: url.pathname, headers: plain, body }, keys, clock.now())
       const response = await egresses.cloud.fetch(url, {
         method: 'POST',
-        headers: pairs(headers),
+        headers: headerPairs(headers),
         body,
         signal,
       })
@@ -66,12 +58,6 @@ export async function checkAwsIdentity(
 
 const fix =
   'give auth valid keys, or bind a role to the workload (IRSA, task role, instance profile) and leave auth: {}'
-
-function pairs(flat: readonly string[]): [string, string][] {
-  const list: [string, string][] = []
-  for (let i = 0; i + 1 < flat.length; i += 2) list.push([flat[i] ?? '', flat[i + 1] ?? ''])
-  return list
-}
 
 function element(xml: string, name: string): string | null {
   return new RegExp(`<${name}>([^<]*)</${name}>`).exec(xml)?.[1]?.trim() ?? null

@@ -6,6 +6,7 @@ import type { X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
 import { expiryWarning } from '../schema/certificate.ts'
 import { failed, ok, warned, type Finding } from './finding.ts'
+import { withoutBrackets } from './parts.ts'
 
 export interface JudgedChain {
   /** The certificate itself first, then those of its issuers as far as they are there. */
@@ -51,7 +52,7 @@ export function judgeCertificate(
 }
 
 function covers(certificate: X509Certificate, hostname: string): boolean {
-  const bare = hostname.replace(/^\[(.*)\]$/, '$1')
+  const bare = withoutBrackets(hostname)
   if (isIP(bare) !== 0) return certificate.checkIP(bare) !== undefined
   return certificate.checkHost(bare, { subject: 'never' }) !== undefined
 }

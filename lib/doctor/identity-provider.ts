@@ -46,11 +46,7 @@ export async function checkIdentityProvider(parts: DoctorParts): Promise<readonl
   }
   const [google, ...found] = await Promise.all([
     checkGoogleGroups(parts, metadata),
-    orFailed(
-      'IdP keys',
-      `open ${metadata.jwks_uri} from this machine; without it no id_token can be verified`,
-      checkKeys(parts, metadata),
-    ),
+    checkKeys(parts, metadata),
     checkRedirect(parts, metadata),
     orFailed(
       'IdP client credentials',
@@ -82,15 +78,20 @@ function judgeIssuer(metadata: ProviderMetadata, oidc: OidcOptions): Finding {
   )
 }
 
-async function checkKeys(
+function checkKeys(parts: DoctorParts, { jwks_uri }: ProviderMetadata): Promise<Finding> {
+  const fix = `open ${jwks_uri} from this machine; without it no id_token can be verified`
+  return orFailed('IdP keys', fix, askForKeys(parts, jwks_uri, fix))
+}
+
+async function askForKeys(
   { egresses, clock }: DoctorParts,
-  { jwks_uri }: ProviderMetadata,
+  jwks_uri: string,
+  fix: string,
 ): Promise<Finding> {
   const check = 'IdP keys'
   const answer = await bounded(clock, 'fetching the keys', exchangeMs, (signal) =>
     askProvider(egresses.provider.fetch, jwks_uri, { method: 'GET' }, signal),
   )
-  const fix = `open ${jwks_uri} from this machine; without it no id_token can be verified`
   if (!answer.ok) return failed(check, answer.reason, fix)
   const keys = answer.json?.['keys']
   if (answer.status !== 200 || !Array.isArray(keys)) {

@@ -7,6 +7,7 @@ import type { Config } from '../config.ts'
 import type { EnvironmentSettings } from '../config/environment.ts'
 import type { Egresses } from '../egress/purpose.ts'
 import { DeadlineExceeded } from '../kernel/abort.ts'
+import type { Caller } from '../kernel/caller.ts'
 import type { Clock } from '../kernel/clock.ts'
 import type { Log } from '../kernel/log.ts'
 import type { Finding } from './finding.ts'
@@ -18,6 +19,20 @@ export interface DoctorParts {
   readonly clock: Clock
   /** All addresses of a name, as the system resolves it. */
   readonly resolve: (hostname: string) => Promise<readonly string[]>
+}
+
+/** The host of a URL without the brackets of an IPv6 address. */
+export function withoutBrackets(hostname: string): string {
+  return hostname.replace(/^\[(.*)\]$/, '$1')
+}
+
+/** Who asks, where somebody must. */
+export const doctor: Caller = {
+  sub: 'gateway-doctor',
+  email: undefined,
+  name: undefined,
+  groups: [],
+  expiresAt: Number.MAX_SAFE_INTEGER,
 }
 
 /** Looks at one area. May reject: that is a finding too. */

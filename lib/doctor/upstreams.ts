@@ -3,7 +3,7 @@
  * proves name, network, TLS, credentials and a model, and which no provider bills. Nothing here
  * may ever send a message to a model.
  */
-import { createCatalogue, type Catalogue } from '../catalogue/resolve.ts'
+import { createCatalogue, groupsOfAll, type Catalogue } from '../catalogue/resolve.ts'
 import { readBounded } from '../egress/fetch.ts'
 import type { Caller } from '../kernel/caller.ts'
 import { scanJsonBody } from '../stream/json-body.ts'
@@ -12,7 +12,7 @@ import { createUpstreams } from '../upstream/registry.ts'
 import type { Answer, Ask, AttemptResult } from '../upstream/upstream.ts'
 import { checkAwsIdentity } from './aws-identity.ts'
 import { failed, ok, orFailed, warned, type Finding } from './finding.ts'
-import { bounded, createMemoryLog, type DoctorParts } from './parts.ts'
+import { bounded, createMemoryLog, doctor, type DoctorParts } from './parts.ts'
 
 /** A credential may take ten seconds to be had, and the answer as long. */
 const askMs = 25_000
@@ -20,12 +20,7 @@ const askMs = 25_000
 const wordsMax = 300
 
 /** `count_tokens` is free at every provider; nobody is billed as this caller either. */
-const doctor: Omit<Caller, 'groups'> = {
-  sub: 'gateway-doctor',
-  email: 'gateway-doctor@example.com',
-  name: undefined,
-  expiresAt: Number.MAX_SAFE_INTEGER,
-}
+const asker: Caller = { ...doctor, email: 'gateway-doctor@example.com' }
 
 export async function checkUpstreams(parts: DoctorParts): Promise<readonly Finding[]> {
   const { config } = parts
@@ -39,7 +34,7 @@ export async function checkUpstreams(parts: DoctorParts): Promise<readonly Findi
     ]
   }
   const catalogue = createCatalogue(config.upstreams, config, config.extensions.models)
-  const groups = config.upstreams.flatMap((entry) => entry.groups ?? [])
+  const groups = groupsOfAll(config.upstreams)
   const found = await Promise.all(
     config.upstreams.map(async (entry) => [
       ...(await checkAwsIdentity(entry, parts)),
@@ -122,7 +117,7 @@ function askFor(model: string, groups: readonly string[], signal: AbortSignal): 
     streams: false,
     query: '',
     headers: { 'anthropic-version': '2023-06-01' },
-    caller: { ...doctor, groups },
+    caller: { ...asker, groups },
     requestId: 'doctor',
     signal,
   }

@@ -38,7 +38,7 @@ export function createFetch(
         headTimeoutMs: exchangeMaxMs,
         bodySilenceMs: exchangeMaxMs,
       })
-      const headers = new Headers(pairs(response.headers))
+      const headers = new Headers(headerPairs(response.headers))
       const coding = readCoding(headers.get('content-encoding') ?? '')
       // Some servers compress whatever they are asked for.
       const plain = coding === null ? response.body : decodeBody(response.body, coding)
@@ -64,7 +64,8 @@ function flatten(headers: Headers): string[] {
   return flat
 }
 
-function pairs(flat: readonly string[]): [string, string][] {
+/** Flat name, value… as the fetch API takes headers. */
+export function headerPairs(flat: readonly string[]): [string, string][] {
   const list: [string, string][] = []
   for (let i = 0; i + 1 < flat.length; i += 2) list.push([flat[i] ?? '', flat[i + 1] ?? ''])
   return list

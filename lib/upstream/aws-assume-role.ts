@@ -5,6 +5,7 @@
  * may ever be signed with the gateway's own keys instead.
  */
 import { createHash } from 'node:crypto'
+import { headerPairs } from '../egress/fetch.ts'
 import { createCache } from '../kernel/cache.ts'
 import type { Caller } from '../kernel/caller.ts'
 import type { AwsIdentity, ExpiringKeys } from './aws-credentials.ts'
@@ -97,19 +98,13 @@ function createAssume(deps: ProviderDeps, region: string, role: AssumeRole): Ass
     const body = Buffer.from(form.toString())
     const plain = ['content-type', 'application/x-www-form-urlencoded; charset=utf-8']
     const headers = sign({ url, target, headers: plain, body }, own, deps.clock.now())
-    const init = { method: 'POST', headers: pairs(headers), body, signal }
+    const init = { method: 'POST', headers: headerPairs(headers), body, signal }
     // Bounded in time and size there. Real even in load-test mode, as every credential is.
     const response = await deps.egress.fetch(url, init)
     const text = await response.text()
     if (response.status !== 200) throw new Error(describeRefusal(response.status, text))
     return readKeys(text)
   }
-}
-
-function pairs(flat: readonly string[]): [string, string][] {
-  const list: [string, string][] = []
-  for (let i = 0; i + 1 < flat.length; i += 2) list.push([flat[i] ?? '', flat[i + 1] ?? ''])
-  return list
 }
 
 /** STS says in words why; its words name the role and the operator's own account. */

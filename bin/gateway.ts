@@ -12,6 +12,7 @@ import { formatFindings } from '../lib/doctor/table.ts'
 import { createGateway, type Gateway } from '../lib/gateway.ts'
 import { explain, formatExplanation } from '../lib/explain.ts'
 import { systemClock } from '../lib/kernel/clock.ts'
+import { messageOf } from '../lib/kernel/errors.ts'
 import { createFileSink } from '../lib/kernel/line-sink.ts'
 import { createLog, type Log } from '../lib/kernel/log.ts'
 import { productVersion } from '../lib/kernel/version.ts'
@@ -174,7 +175,7 @@ async function serve(given: string | undefined): Promise<void> {
   try {
     if (auditFile !== undefined) trail = await openAuditFile(auditFile, { clock, log, owner })
   } catch (error) {
-    log.error(`apps gateway: ${error instanceof Error ? error.message : String(error)}`)
+    log.error(`apps gateway: ${messageOf(error)}`)
     return exit(1)
   }
   audit('config.load', { path: files.path, sha256: loaded.sha256 })
@@ -208,7 +209,7 @@ async function serve(given: string | undefined): Promise<void> {
     await gateway.listen()
   } catch (error) {
     if (boot.signal.aborted) return exit(0)
-    log.error(`apps gateway: ${error instanceof Error ? error.message : String(error)}`)
+    log.error(`apps gateway: ${messageOf(error)}`)
     return exit(1)
   }
 }

@@ -8,6 +8,7 @@ import type { ConfigFiles } from './config-files.ts'
 import type { Config, LoadedConfig } from './config.ts'
 import { formatProblems } from './config.ts'
 import type { Clock } from './kernel/clock.ts'
+import { messageOf } from './kernel/errors.ts'
 import type { Audit, Log } from './kernel/log.ts'
 
 type Loaded = Extract<LoadedConfig, { kind: 'ok' }>
@@ -133,6 +134,6 @@ function changedKeys(old: Config, next: Config): string[] {
 }
 
 function keepOld(reason: string, error: unknown, log: Log): void {
-  const what = error instanceof Error ? error.message : String(error)
+  const what = messageOf(error)
   log.error(`reload (${reason}): the old configuration stays in use: ${what}`)
 }

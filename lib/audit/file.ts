@@ -7,6 +7,7 @@ import { createPrivateKey, type KeyObject } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { type FileHandle, open, stat } from 'node:fs/promises'
 import type { Clock } from '../kernel/clock.ts'
+import { messageOf } from '../kernel/errors.ts'
 import type { Log } from '../kernel/log.ts'
 import { append, follows, genesis, type Head, keyIdOf, parse, signHead } from './chain.ts'
 import { lockFile, type Owner } from './lock.ts'
@@ -293,8 +294,4 @@ async function readTail(
     throw new Error('its last line does not follow the one before it; keep it and begin a new file')
   }
   return { head: last, partialBytes }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

@@ -2,7 +2,7 @@
  * The database as the gateway will use it: reached, encrypted, writable, new enough, with the
  * rights and the room it needs. It only reads; nothing is created or migrated here.
  */
-import { GatewayError } from '../kernel/errors.ts'
+import { GatewayError, messageOf } from '../kernel/errors.ts'
 import { openDatabase } from '../store/database.ts'
 import { sqlState } from '../store/failure.ts'
 import { type OwnMigration, ownMigrations } from '../store/migrations/own.ts'
@@ -216,17 +216,12 @@ function judgeRoom({ slots, used, role, role_limit }: Facts, wanted: number): Fi
 }
 
 function describeUnreachable(error: unknown, target: Target): Finding {
-  const reason =
-    error instanceof GatewayError ? (error.detail ?? error.message) : describeOther(error)
+  const reason = error instanceof GatewayError ? (error.detail ?? error.message) : messageOf(error)
   return failed(
     'Postgres',
     `${reason} (${describeTarget(target)})`,
     fixFor(sqlState(error), reason),
   )
-}
-
-function describeOther(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }
 
 function fixFor(state: string | undefined, reason: string): string {

@@ -3,6 +3,7 @@
  * people search for. Never for clients.
  */
 
+import { messageOf } from '../kernel/errors.ts'
 /** `ECONNREFUSED: connect ECONNREFUSED 10.0.0.1:443`, `getaddrinfo ENOTFOUND host`, … */
 export function describeFailure(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
@@ -20,8 +21,4 @@ export function failureCode(error: unknown): string | null {
   if (!(error instanceof Error && 'code' in error && typeof error.code === 'string')) return null
   // Undici's word for a connection that the peer closed or reset: the system's is better known.
   return error.code === 'UND_ERR_SOCKET' ? 'ECONNRESET' : error.code
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

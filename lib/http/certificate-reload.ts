@@ -6,6 +6,7 @@
  */
 import { createHash, type X509Certificate } from 'node:crypto'
 import type { Clock, Timer } from '../kernel/clock.ts'
+import { messageOf } from '../kernel/errors.ts'
 import type { Log } from '../kernel/log.ts'
 import { expiryWarning, parseCertificates, parsePrivateKey } from '../schema/certificate.ts'
 import { fileProblem } from '../schema/facts.ts'
@@ -69,7 +70,7 @@ export function createCertificateReload(
     try {
       install(found.pair)
     } catch (error) {
-      const what = error instanceof Error ? error.message : String(error)
+      const what = messageOf(error)
       return { kind: 'bad', reason: `${files.cert} and ${files.key} cannot be used: ${what}` }
     }
     return found

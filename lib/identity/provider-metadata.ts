@@ -4,6 +4,7 @@
  * request, the token exchange and the id_token checks.
  */
 import type { Clock } from '../kernel/clock.ts'
+import { messageOf } from '../kernel/errors.ts'
 import type { Log } from '../kernel/log.ts'
 import { createSingleFlight } from '../kernel/single-flight.ts'
 import { withDeadline } from './deadline.ts'
@@ -72,7 +73,7 @@ export function createMetadataSource(
     try {
       await share('document', load)
     } catch (error) {
-      log.warn(`${oneLine(error)}; going on with the document loaded before`)
+      log.warn(`${messageOf(error)}; going on with the document loaded before`)
     }
   }
   return {
@@ -84,10 +85,6 @@ export function createMetadataSource(
       return known
     },
   }
-}
-
-function oneLine(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }
 
 /** `discovery_url`, or the well-known place under the issuer. */

@@ -210,6 +210,11 @@ export class GatewayError extends Error {
   }
 }
 
+/** What a caught value says, without its stack. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
 /** The status a thrown error is answered with: a refusal's own, 500 for what is a bug. */
 export function statusOf(error: unknown): number {
   return errorTable[error instanceof GatewayError ? error.code : 'http/internal'].status

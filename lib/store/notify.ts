@@ -7,6 +7,7 @@ import { Socket } from 'node:net'
 import pgListen, { type Subscriber } from 'pg-listen'
 import type pg from 'pg'
 import type { Clock, Timer } from '../kernel/clock.ts'
+import { messageOf } from '../kernel/errors.ts'
 import type { Log } from '../kernel/log.ts'
 import type { Queryable } from './store.ts'
 
@@ -158,7 +159,7 @@ function listen(parts: HintsParts, events: ListenerEvents): Listener {
       if (!closed) events.onConnected()
     })
     .catch((error: unknown) => {
-      if (!closed) events.onFailure(error instanceof Error ? error.message : String(error))
+      if (!closed) events.onFailure(messageOf(error))
     })
   return { close }
 }

@@ -5,7 +5,7 @@
  */
 import pg from 'pg'
 import type { Clock } from '../kernel/clock.ts'
-import { GatewayError } from '../kernel/errors.ts'
+import { GatewayError, messageOf } from '../kernel/errors.ts'
 import { cancelStatement } from './cancel.ts'
 import type { Connection } from './connection.ts'
 import { Connections, type ConnectionsConfig } from './connections.ts'
@@ -126,6 +126,6 @@ async function rollBack(loan: Loan, clock: Clock): Promise<void> {
 /** What the store itself could not do; refusals and mistakes of the caller's own work pass by. */
 function failUnavailable(error: unknown): never {
   if (error instanceof GatewayError && error.code === 'store/unavailable') throw error
-  const detail = error instanceof Error ? error.message : String(error)
+  const detail = messageOf(error)
   throw new GatewayError('store/unavailable', { detail, cause: error })
 }

@@ -16,7 +16,8 @@ export interface Period {
 
 export type Periods = Readonly<Record<PeriodName, Period>>
 
-const dayMs = 86_400_000
+/** A UTC day, which has no leap seconds here. */
+export const dayMs: number = 86_400_000
 /** The epoch was a Thursday: its week began three days before it. */
 const firstMondayMs = -3 * dayMs
 

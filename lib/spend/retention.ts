@@ -6,7 +6,7 @@ import type { Clock } from '../kernel/clock.ts'
 import type { Log } from '../kernel/log.ts'
 import type { Queryable, Store } from '../store/store.ts'
 import type { AdminConfig } from './config.ts'
-import { periodsAt } from './period.ts'
+import { dayMs, periodsAt } from './period.ts'
 
 export type RetentionConfig = Pick<
   AdminConfig,
@@ -28,7 +28,6 @@ export interface RetentionDeps {
 }
 
 const hourMs = 3_600_000
-const dayMs = 86_400_000
 /** Of one sweep. The first one of a database that was never swept removes years. */
 const timeoutMs = 5 * 60_000
 /** Any number, as long as it is ours: whoever has it sweeps. */

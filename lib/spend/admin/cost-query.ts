@@ -3,10 +3,10 @@
  * Unlike the other lists it refuses what it does not know: a filter that is silently left out
  * would report somebody else's money.
  */
+import { dayMs } from '../period.ts'
 import { type Query, refuse } from './query.ts'
 import { bindingOf, decodeToken } from './page-token.ts'
 
-const dayMs = 86_400_000
 const rangeDaysMax = 31
 /** Amounts of a day that just ended may still be on their way from a replica. */
 const settleMs = 5 * 60_000
@@ -97,7 +97,7 @@ export function readCostQuery(query: Query, now: number): CostQuery {
   )
   const excludes = query.word('exclude_deleted_users', ['true', 'false'], 'must be true or false')
   if (excludes === 'true' && !byActor) refuse('exclude_deleted_users: requires group_by[]=actor')
-  const settledUntil = Math.floor((now - settleMs) / dayMs) * dayMs
+  const settledUntil = dayOf(now - settleMs)
   const isSettled = endsAt <= settledUntil
   const binding = bindingOf(JSON.stringify([query.identity, startsAt, endsAt, isSettled]))
   return {

@@ -4,7 +4,7 @@
  * each of them.
  */
 import type { Store } from '../../store/store.ts'
-import { periodsAt } from '../period.ts'
+import { dayMs, periodsAt } from '../period.ts'
 import { adminStoreTimeoutMs } from './change-limits.ts'
 import { type CostQuery, readCostQuery } from './cost-query.ts'
 import { groupList } from './format.ts'
@@ -19,8 +19,6 @@ interface CostRow {
   readonly email: string | null
   readonly name: string | null
 }
-
-const dayMs = 86_400_000
 
 export async function reportCost(store: Store, query: Query, now: number): Promise<object> {
   const asked = readCostQuery(query, now)

@@ -23,8 +23,7 @@ export function estimate({ bodyBytes, maxTokens, routes }: Estimated, book: Rate
   const isUsable = typeof maxTokens === 'number' && maxTokens >= 1
   const output = isUsable ? Math.min(Math.ceil(maxTokens), outputMax) : outputMax
   const input = Math.ceil(bodyBytes / bytesPerToken)
-  const amounts = routes.map((route) => dearest(book.find(route) ?? book.unknown, input, output))
-  return amounts.reduce((max, amount) => (amount > max ? amount : max), 0n)
+  return largest(routes.map((route) => dearest(book.find(route) ?? book.unknown, input, output)))
 }
 
 function dearest({ normal, fast, long }: Tariff, input: number, output: number): Amount {
@@ -33,12 +32,16 @@ function dearest({ normal, fast, long }: Tariff, input: number, output: number):
     ...(fast === null ? [] : [fast]),
     ...(long === null ? [] : [long.charge]),
   ]
-  const amounts = charges.map(
-    (charge) => times(inputOf(charge), input) + times(charge.output, output),
+  return largest(
+    charges.map((charge) => times(inputOf(charge), input) + times(charge.output, output)),
   )
-  return amounts.reduce((max, amount) => (amount > max ? amount : max), 0n)
 }
 
 function inputOf({ input, cacheWrite5m, cacheWrite1h }: Charge): Amount {
-  return [cacheWrite5m, cacheWrite1h].reduce((max, each) => (each > max ? each : max), input)
+  return largest([input, cacheWrite5m, cacheWrite1h])
+}
+
+/** Of amounts that are never negative. */
+function largest(amounts: readonly Amount[]): Amount {
+  return amounts.reduce((max, amount) => (amount > max ? amount : max), 0n)
 }

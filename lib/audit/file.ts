@@ -198,27 +198,13 @@ class Trail {
   }
 
   async #write(): Promise<void> {
-    const waiting = this.#waiting.splice(0, linesAtOnce)
-    if (waiting.length === 0) return
-    const lines = this.#lost
-    const lost = { ts: this.#now(), evt: 'audit.lost', lines }
-    const all = lines > 0 ? [...waiting, JSON.stringify(lost)] : waiting
+    if (this.#waiting.length === 0) return
+    let waiting: readonly string[] = []
     try {
-      if (this.#handle === null) {
-        await this.#open(this.#head)
-        this.#waiting.unshift(...waiting)
-        // What it begins with comes first.
-        const [record] = this.#waiting.splice(waiting.length, 1)
-        if (record !== undefined) this.#waiting.unshift(record)
-        return
-      }
-      const { text, head, unsigned } = this.#compose(all)
-      await this.#append(text)
-      this.#head = head
-      this.#unsigned = unsigned
-      // More may have been lost while these were written.
-      this.#lost -= lines
-      this.waitingBytes = this.#waiting.reduce((sum, json) => sum + json.length, 0)
+      // Puts the record that the file begins with in front.
+      if (this.#handle === null) await this.#open(this.#head)
+      waiting = this.#waiting.splice(0, linesAtOnce)
+      await this.#writeAll(waiting)
       if (this.#waiting.length > 0) this.#schedule()
     } catch (error) {
       this.#waiting.unshift(...waiting)
@@ -227,6 +213,19 @@ class Trail {
         if (!this.#isClosed) this.#schedule()
       })
     }
+  }
+
+  async #writeAll(waiting: readonly string[]): Promise<void> {
+    const lines = this.#lost
+    const lost = { ts: this.#now(), evt: 'audit.lost', lines }
+    const all = lines > 0 ? [...waiting, JSON.stringify(lost)] : waiting
+    const { text, head, unsigned } = this.#compose(all)
+    await this.#append(text)
+    this.#head = head
+    this.#unsigned = unsigned
+    // More may have been lost while these were written.
+    this.#lost -= lines
+    this.waitingBytes = this.#waiting.reduce((sum, json) => sum + json.length, 0)
   }
 
   #compose(waiting: readonly string[]): { text: string; head: Head; unsigned: number } {

@@ -8,7 +8,7 @@ import { promisify } from 'node:util'
 import { readKey, writeKey } from '../support/admin.ts'
 import { type ClientReply, send } from '../support/client.ts'
 import { createDatabase } from '../support/database.ts'
-import { createFakeUpstream } from '../support/fake-upstream.ts'
+import { createFakeUpstream, messageCosting } from '../support/fake-upstream.ts'
 import { type GatewayProcess, startGateway } from '../support/gateway.ts'
 import { startIdentityProvider } from '../support/identity-provider.ts'
 import { sessionToken } from '../support/session-token.ts'
@@ -42,12 +42,7 @@ const limits = '/v1/organizations/spend_limits'
 const admin = { 'x-api-key': writeKey }
 
 function answerCosting(cents: number): void {
-  const usage = {
-    input_tokens: 0,
-    output_tokens: 0,
-    server_tool_use: { web_search_requests: cents },
-  }
-  upstream.always({ body: JSON.stringify({ type: 'message', content: [], usage }) })
+  upstream.always({ body: messageCosting(cents) })
 }
 
 function message(at: GatewayProcess, claims: object): Promise<ClientReply> {

@@ -9,7 +9,7 @@ import { after, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { send } from '../support/client.ts'
 import { createDatabase } from '../support/database.ts'
-import { createFakeUpstream } from '../support/fake-upstream.ts'
+import { createFakeUpstream, messageCosting } from '../support/fake-upstream.ts'
 import { freePort, type GatewayProcess, startGateway } from '../support/gateway.ts'
 import { startIdentityProvider } from '../support/identity-provider.ts'
 import { sessionToken } from '../support/session-token.ts'
@@ -39,15 +39,6 @@ const start = (
     environment: quiet,
     config: { admin, ...config },
   })
-
-const answerOf = (usage: object): string =>
-  JSON.stringify({
-    type: 'message',
-    content: [],
-    usage: { input_tokens: 0, output_tokens: 0, ...usage },
-  })
-/** A web search costs one cent. */
-const cents = (count: number) => answerOf({ server_tool_use: { web_search_requests: count } })
 
 /** One call over a kept connection; resolves with its status, 0 when there was none. */
 function call(gateway: GatewayProcess, token: string, maxTokens = 5): Promise<number> {
@@ -91,7 +82,7 @@ const say = (text: string): void => console.log(`  ${text}`)
 test('spend soak: 500 calls a second of 50 capped callers cost a handful of statements', async (t) => {
   const port = await freePort()
   const gateway = await start(t, { extensions: { metrics: { port } } })
-  upstream.always({ body: cents(1) })
+  upstream.always({ body: messageCosting(1) })
   const tokens = Array.from({ length: 50 }, (_, index) =>
     sessionToken(gateway.url, { sub: `steady-${index}`, groups: [] }),
   )
@@ -142,7 +133,7 @@ test('spend soak: 500 calls a second of 50 capped callers cost a handful of stat
 })
 
 test('spend soak: fifty times kill -9 under load, each losing a moment at most', async (t) => {
-  upstream.always({ body: cents(1) })
+  upstream.always({ body: messageCosting(1) })
   let lostMax = 0
   const lostMs: number[] = []
   let total = 0
@@ -189,7 +180,9 @@ test('spend soak: a thousand calls at once from two replicas overrun a nearly sp
     await start(t, { extensions: { spend: { reserve: true } } }),
   ]
   // 6,000 tokens of output are 9 cents; 8,000 are what the client allows.
-  upstream.always({ headAfterMs: 200, body: answerOf({ output_tokens: 6000 }) })
+  const usage = { input_tokens: 0, output_tokens: 6000 }
+  const body = JSON.stringify({ type: 'message', content: [], usage })
+  upstream.always({ headAfterMs: 200, body })
   await cap('user', 'reserved', 100)
   const calls = Array.from({ length: 1000 }, (_, index) => {
     const gateway = replicas[index % 2]
@@ -209,7 +202,7 @@ test('spend soak: a thousand calls at once from two replicas overrun a nearly sp
 
 test('spend soak: a cap that changes on one replica holds on the other', async (t) => {
   const [one, other] = [await start(t), await start(t)]
-  upstream.always({ body: cents(0) })
+  upstream.always({ body: messageCosting(0) })
   const token = sessionToken(other.url, { sub: 'watched', groups: [] })
   const times: number[] = []
   for (let round = 0; round < 100; round++) {
@@ -238,7 +231,7 @@ test('spend soak: a cap that changes on one replica holds on the other', async (
 test('spend soak: an outage of PostgreSQL under load loses nothing', async (t) => {
   const minutes = Number(process.env['SOAK_OUTAGE_MINUTES'] ?? 10)
   const gateway = await start(t, {}, proxy.through(database.url))
-  upstream.always({ body: cents(1) })
+  upstream.always({ body: messageCosting(1) })
   let passed = 0
   let busy = true
   const load = Array.from({ length: 10 }, async (_, index) => {

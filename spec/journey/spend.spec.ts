@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { after, test } from 'node:test'
 import { open, send } from '../support/client.ts'
 import { createDatabase } from '../support/database.ts'
-import { createFakeUpstream, messageEvents } from '../support/fake-upstream.ts'
+import { createFakeUpstream, messageCosting, messageEvents } from '../support/fake-upstream.ts'
 import { type GatewayProcess, startGateway } from '../support/gateway.ts'
 import { startIdentityProvider } from '../support/identity-provider.ts'
 import { sessionToken } from '../support/session-token.ts'
@@ -37,14 +37,8 @@ const closed = await start(
   proxy.through(database.url),
 )
 
-/** A web search costs one cent, whatever the model. */
 function answerCosting(cents: number): void {
-  const usage = {
-    input_tokens: 0,
-    output_tokens: 0,
-    server_tool_use: { web_search_requests: cents },
-  }
-  upstream.always({ body: JSON.stringify({ type: 'message', content: [], usage }) })
+  upstream.always({ body: messageCosting(cents) })
 }
 
 const message = (extra: object = {}): string =>

@@ -66,6 +66,13 @@ export interface FakeUpstream {
   close(): Promise<void>
 }
 
+/** The JSON of an answer that costs whole cents whatever the model: a web search costs one. */
+export function messageCosting(cents: number): string {
+  const server_tool_use = { web_search_requests: cents }
+  const usage = { input_tokens: 0, output_tokens: 0, server_tool_use }
+  return JSON.stringify({ type: 'message', content: [], usage })
+}
+
 const compress = {
   gzip: gzipSync,
   br: brotliCompressSync,

@@ -4,7 +4,7 @@ import { after, test } from 'node:test'
 import { send } from '../support/client.ts'
 import { createDatabase } from '../support/database.ts'
 import { createFakeSts, ownKeys, refusal } from '../support/fake-sts.ts'
-import { createFakeUpstream } from '../support/fake-upstream.ts'
+import { createFakeUpstream, messageCosting } from '../support/fake-upstream.ts'
 import { startGateway } from '../support/gateway.ts'
 import { startIdentityProvider } from '../support/identity-provider.ts'
 import { sessionToken } from '../support/session-token.ts'
@@ -16,7 +16,8 @@ const bedrock = await createFakeUpstream()
 const fallback = await createFakeUpstream()
 const sts = await createFakeSts()
 after(() => Promise.all([bedrock.close(), fallback.close(), sts.close()]))
-bedrock.always({ body: '{"type":"message","content":[]}' })
+// With its usage: an answer without one is counted at its upstream, by requests of the gateway.
+bedrock.always({ body: messageCosting(0) })
 fallback.always({ body: '{"type":"message","from":"fallback"}' })
 const gateway = await startGateway(
   { after },

@@ -13,7 +13,7 @@ import { decodeBody, readCoding } from '../stream/decode.ts'
 import { type EventDecoder, relayEvents } from '../stream/relay.ts'
 import { createSseRelay } from '../stream/relay-sse.ts'
 import { headerBetas } from './cloud-body.ts'
-import { rewriteRefusal } from './rejection.ts'
+import { hideSent, rewriteRefusal } from './rejection.ts'
 import type { Answer, Ask, ProviderDeps, Upstream } from './upstream.ts'
 import { readBeginning, readWhole } from './whole-body.ts'
 
@@ -79,7 +79,9 @@ export function createCloud(deps: ProviderDeps, provider: CloudProvider): Upstre
     })
     const head = readHead(provider.name, response)
     if (response.status === 401) refused?.()
-    if (response.status >= 300) return refuse(deps, provider, ask, head)
+    if (response.status >= 300) {
+      return refuse(deps, provider, { ask, sent: request.headers }, head)
+    }
     if (!streams) return { ...head.answer, ...(await readMessage(deps, head)) }
     const decoder = provider.createDecoder?.(head.contentType) ?? createSseRelay()
     const body = relayEvents(head.body, decoder, deps.clock)
@@ -174,16 +176,16 @@ async function readMessage(
   return { headers: jsonHeaders, body: bytes }
 }
 
-/** The operator reads all of a refusal, the client what it may know of it. */
+/** The operator reads a refusal but for what it quotes of `sent`, the client what it may know. */
 async function refuse(
   { clock, log }: ProviderDeps,
   { provider, name }: CloudProvider,
-  ask: Ask,
+  { ask, sent }: { readonly ask: Ask; readonly sent: EgressRequest['headers'] },
   { answer, body, retryAfter }: Head,
 ): Promise<Answer> {
   const { status } = answer
   const limits = { maxBytes: refusalMaxBytes, maxMs: refusalMaxMs, what: 'the refusal' }
-  const text = Buffer.from(await readBeginning(body, clock, limits)).toString()
+  const text = hideSent(Buffer.from(await readBeginning(body, clock, limits)).toString(), sent)
   log.warn(`${provider} upstream ${status} request_id=${ask.requestId}: ${name}: ${status} ${text}`)
   const betas = headerBetas(ask.headers)
   const { type, message } = rewriteRefusal({ provider, status, text, model: ask.model, betas })

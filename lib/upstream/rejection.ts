@@ -2,7 +2,8 @@
  * Rewrites what a cloud provider refuses a request with into what the client may know of it: the
  * API's own messages, a token for a feature to leave out, or a few generic words. Pure; called by
  * every provider but `anthropic`. Nothing else of a provider's text may reach a client: it names
- * accounts, projects and ARNs. The whole text is for the operator's log.
+ * accounts, projects and ARNs. The rest is for the operator's log, without what it quotes of our
+ * credentials.
  */
 import { recogniseCapability } from './capability.ts'
 
@@ -61,6 +62,29 @@ const unknownModel = 'The provided model identifier is invalid.'
 
 /** Errors wrapped in the message of another error: no provider goes deeper. */
 const nestingMax = 2
+
+/** Of what we send, nothing by these names is a credential, and hiding it would garble the text. */
+const harmlessHeaders =
+  /^(?:accept|accept-encoding|anthropic-(?:beta|version|workspace-id)|content-type|host|user-agent|x-amz-date|x-stainless-.*)$/
+
+/** Shorter values are parts of ordinary words. */
+const hiddenMinChars = 8
+
+/**
+ * The text without the values of the request's headers: providers, and proxies before them, quote
+ * a request back in their refusals, its credentials and the operator's own headers included.
+ */
+export function hideSent(text: string, headers: readonly string[]): string {
+  let hidden = text
+  for (let i = 0; i + 1 < headers.length; i += 2) {
+    const value = headers[i + 1] ?? ''
+    if (harmlessHeaders.test((headers[i] ?? '').toLowerCase())) continue
+    for (const part of [value, value.replace(/^\S+ /, '')]) {
+      if (part.length >= hiddenMinChars) hidden = hidden.replaceAll(part, '[hidden]')
+    }
+  }
+  return hidden
+}
 
 /** The client's error for a provider's refusal. */
 export function rewriteRefusal(refusal: Refusal): Rejection {

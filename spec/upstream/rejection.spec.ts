@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { rewriteRefusal, type Refusal } from '../../lib/upstream/rejection.ts'
+import { hideSent, rewriteRefusal, type Refusal } from '../../lib/upstream/rejection.ts'
 
 const fixture = new URL('../fixtures/upstream/errors.tsv', import.meta.url)
 const rows = readFileSync(fixture, 'utf8')
@@ -151,4 +151,23 @@ test('rejection: an unknown model is named as the client spelled it, on bedrock 
   const named = rewrite(text, { provider: 'bedrock', model })
   assert.equal(named, 'model claude-opus-4-8 is not available on bedrock')
   assert.equal(rewrite(text, { provider: 'mantle', model }), 'upstream rejected the request')
+})
+
+test('rejection: what a refusal quotes of our credentials is hidden, the rest stays', () => {
+  const sent = {
+    Authorization: 'Bearer token-of-the-cloud',
+    'x-amz-security-token': 'session-of-the-role',
+    'X-Team': 'value-of-the-operator',
+    'content-type': 'application/json',
+    'x-short': 'on',
+  }
+  const headers = Object.entries(sent).flat()
+  assert.equal(
+    hideSent(
+      'on application/json: Bearer token-of-the-cloud, (token-of-the-cloud) session-of-the-role value-of-the-operator',
+      headers,
+    ),
+    'on application/json: [hidden], ([hidden]) [hidden] [hidden]',
+  )
+  assert.equal(hideSent('no such model', headers), 'no such model')
 })

@@ -148,3 +148,19 @@ test('egress: the provider’s authorities count inside a tunnel too', async () 
   server.close()
   server.closeAllConnections()
 })
+
+test('egress: a name that turns to a forbidden address is refused for every purpose', async () => {
+  for (const purpose of ['upstream', 'cloud', 'service', 'provider', 'directory'] as const) {
+    let asked = 0
+    const turning: Resolve = (_hostname, _options, done) =>
+      done(null, [{ address: asked++ === 0 ? '127.0.0.1' : '169.254.169.254', family: 4 }])
+    const settings = { ...base, resolve: turning, proxies: null, proxyIsEgressBoundary: false }
+    const egresses = createEgresses(settings, {})
+    const url = `http://turning.example:${port}/`
+    upstream.next({ headers: ['connection', 'close'], body: 'ok' })
+    assert.equal(await (await egresses[purpose].fetch(url)).text(), 'ok', purpose)
+    await assert.rejects(egresses[purpose].fetch(url), { code: 'ECONNREFUSED_SSRF' }, purpose)
+    assert.equal(asked, 2, 'each connection is judged by the one answer it goes to')
+    await egresses.close()
+  }
+})

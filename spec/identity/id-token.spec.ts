@@ -151,6 +151,22 @@ test('id_token: no signature, or one with the public key as a shared secret, is 
   assert.match(await verify(confused, lookup(rsa.jwk)), /^refused: unexpected JWT alg/)
 })
 
+test('id_token: a key that the token brings along signs nobody in', async () => {
+  const impostor = await signer('RS256', 'k1')
+  const headers = [
+    { jwk: impostor.jwk },
+    { jku: 'http://127.0.0.1:9/jwks' },
+    { x5u: 'http://127.0.0.1:9/chain' },
+    { x5c: ['MIIB'] },
+  ]
+  for (const header of headers) {
+    for (const kid of ['k1', '../../dev/null', "' OR 1=1 --", '__proto__', '']) {
+      const token = await sign({ ...impostor, kid }, {}, header)
+      assert.match(await verify(token, lookup(rsa.jwk)), /^refused: /, JSON.stringify(header))
+    }
+  }
+})
+
 test('id_token: a foreign signature is refused', async () => {
   const impostor = await signer('RS256', 'k1')
   assert.equal(

@@ -154,6 +154,56 @@ for (const [what, forged] of refused) {
   })
 }
 
+test('session: nothing in a header leads to another key', async () => {
+  const encode = (value: unknown): string =>
+    Buffer.from(JSON.stringify(value)).toString('base64url')
+  const claims = { sub: 'u', aud: 'claude-gateway', exp: startSeconds + hour, iss: public_url }
+  const sign = (header: unknown, key: string): string => {
+    const input = `${encode(header)}.${encode(claims)}`
+    return `Bearer ${input}.${createHmac('sha256', key).update(input).digest('base64url')}`
+  }
+  const kid = createSessionKeys([secret])[0]?.kid ?? ''
+  const jwk = { kty: 'oct', k: Buffer.from(other).toString('base64url') }
+  const sessions = sessionsOf()
+  assert.equal((await sessions.verify(sign({ alg: 'HS256', kid }, secret)))?.sub, 'u')
+  // Right signature, a kid that is a path, a statement, another spelling or no text.
+  const kids = [
+    '../../dev/null',
+    `${kid}/../${kid}`,
+    "' UNION SELECT 'x",
+    `${kid}\0`,
+    ` ${kid}`,
+    kid.toUpperCase(),
+    '__proto__',
+    'constructor',
+    '0',
+    'k'.repeat(5000),
+    [kid],
+    { kid },
+    0,
+    null,
+  ]
+  for (const odd of kids) {
+    const header = sign({ alg: 'HS256', kid: odd }, secret)
+    assert.equal(await sessions.verify(header), null, JSON.stringify(odd))
+    assert.equal(sessions.recall(header), undefined)
+  }
+  // The attacker's key, brought along in every way a header can, and the empty key.
+  for (const brought of [
+    { jwk },
+    { jku: 'http://127.0.0.1:9/keys' },
+    { x5u: 'http://127.0.0.1:9/chain' },
+    { x5c: ['MIIB'] },
+  ]) {
+    assert.equal(await sessions.verify(sign({ alg: 'HS256', kid, ...brought }, other)), null)
+    assert.equal(await sessions.verify(sign({ alg: 'HS256', ...brought }, other)), null)
+  }
+  assert.equal(await sessions.verify(sign({ alg: 'HS256', kid }, '')), null)
+  for (const alg of ['none', 'None', 'NONE', 'RS256', 'hs256', '', ['HS256'], null]) {
+    assert.equal(await sessions.verify(sign({ alg, kid }, secret)), null, JSON.stringify(alg))
+  }
+})
+
 test('session: a critical header that nobody understands is refused', async () => {
   const encode = (value: unknown): string =>
     Buffer.from(JSON.stringify(value)).toString('base64url')

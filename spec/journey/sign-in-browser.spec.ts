@@ -152,6 +152,30 @@ async function runSpecs(): Promise<void> {
     assert.equal(await field.getAttribute('aria-describedby'), 'problem')
   })
 
+  test('browser: whoever tries too many codes is told to wait', async () => {
+    const strict = await startGateway(
+      { after },
+      {
+        postgresUrl: database.url,
+        issuer: provider.issuer,
+        upstream: 'http://127.0.0.1:9',
+        config: { rate_limits: { device_verify: { max: 1 } } },
+      },
+    )
+    await database.query(`DELETE FROM kv WHERE key LIKE 'rl:%'`)
+    const { page } = await openPage({ viewport: { width: 320, height: 640 } })
+    await page.goto(`${strict.url}/device`)
+    for (const words of [/not known or has expired/, /Too many attempts came from this network/]) {
+      await page.getByLabel('Code').fill('BBBB-BBBB')
+      await page.getByRole('button', { name: 'Continue' }).click()
+      await page.getByRole('alert').getByText(words).waitFor()
+    }
+    assert.match(await page.getByRole('alert').innerText(), /Wait a few minutes/)
+    const width = await page.evaluate<number>('document.documentElement.scrollWidth')
+    assert.ok(width <= 320, `${width} px on a phone of 320`)
+    await database.query(`DELETE FROM kv WHERE key LIKE 'rl:%'`)
+  })
+
   test('browser: another site cannot make it approve', async () => {
     const { deviceCode, userCode } = await begin()
     const evil = createServer((_, response) => {

@@ -48,6 +48,8 @@ test('policies: a client gets the settings of its policy, and 304 for what it ha
 test('policies: any method is answered, a stranger without a session is not', async () => {
   const posted = await get('/managed/settings', { method: 'POST', body: '{}' })
   assert.equal(posted.status, 200)
+  const headed = await get('/managed/settings', { method: 'HEAD' })
+  assert.deepEqual([headed.status, headed.body], [200, ''])
   const stranger = await send(`${gateway.url}/managed/settings`)
   assert.equal(stranger.status, 401)
   assert.equal(stranger.headers['x-should-retry'], 'false')

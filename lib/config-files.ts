@@ -4,10 +4,10 @@
  * swapped by symbolic links, as orchestrators do, or that live on network file systems.
  */
 import { createHash } from 'node:crypto'
-import { statSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
+import { type Stats, statSync } from 'node:fs'
+import { readFile, stat } from 'node:fs/promises'
 import { loadConfig, type LoadedConfig } from './config.ts'
-import { readBoundedFile } from './config/files.ts'
+import { fileBytesMax, readBoundedFile } from './config/files.ts'
 import type { Environment } from './kernel/report.ts'
 
 export interface ConfigFiles {
@@ -21,37 +21,63 @@ export interface ConfigFiles {
   readonly loaded: string
 }
 
+/** What a pipe or a device holds is gone once it is read, and opening one may wait for ever. */
+const notAgain = 'ESPIPE'
+
 export function createConfigFiles(path: string, environment: Environment): ConfigFiles {
-  let digests = new Map<string, string>()
+  /** By path: the digest, or the code of the error. A file that is missing may come, so it counts. */
+  let states = new Map<string, string>()
+  let isFirst = true
   const read = (file: string): Uint8Array => {
-    const bytes = readBoundedFile(file)
-    // A pipe is empty when it is read again.
-    if (statSync(file).isFile()) digests.set(file, digestOf(bytes))
-    return bytes
+    try {
+      const isLasting = lasts(statSync(file))
+      if (!isLasting && !isFirst) {
+        throw Object.assign(new Error(`${file} cannot be read again`), { code: notAgain })
+      }
+      const bytes = readBoundedFile(file)
+      if (isLasting) states.set(file, digestOf(bytes))
+      return bytes
+    } catch (error) {
+      states.set(file, codeOf(error))
+      throw error
+    }
   }
   return {
     path,
     load(now) {
-      digests = new Map()
-      return loadConfig({ path, environment, now, readFile: read })
+      states = new Map()
+      const loaded = loadConfig({ path, environment, now, readFile: read })
+      isFirst = false
+      return loaded
     },
     async fingerprint() {
-      const files = [...digests.keys()]
-      return join(files, await Promise.all(files.map(digestNow)))
+      const files = [...states.keys()]
+      return join(files, await Promise.all(files.map(stateNow)))
     },
     get loaded() {
-      return join([...digests.keys()], [...digests.values()])
+      return join([...states.keys()], [...states.values()])
     },
   }
 }
 
-/** A file that cannot be read is different from any that can. */
-async function digestNow(file: string): Promise<string> {
+/** In the words of `read`: whatever is refused there has the same state here while it lasts. */
+async function stateNow(file: string): Promise<string> {
   try {
-    return digestOf(await readFile(file))
+    const found = await stat(file)
+    if (!lasts(found)) return notAgain
+    return found.size > fileBytesMax ? 'EFBIG' : digestOf(await readFile(file))
   } catch (error) {
-    return error instanceof Error && 'code' in error ? String(error.code) : 'unreadable'
+    return codeOf(error)
   }
+}
+
+/** A folder too: reading it fails at once, and says why. */
+function lasts(found: Stats): boolean {
+  return found.isFile() || found.isDirectory()
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : 'unreadable'
 }
 
 function digestOf(bytes: Uint8Array): string {

@@ -5,7 +5,7 @@
 import { closeSync, openSync, readSync } from 'node:fs'
 
 /** Far above any configuration, key or certificate bundle; parsing this much takes a second. */
-const bytesMax = 4 * 1024 * 1024
+export const fileBytesMax: number = 4 * 1024 * 1024
 
 /** Throws the system's error, or one with the code EFBIG. Reads pipes too (`--config <(…)`). */
 export function readBoundedFile(path: string): Uint8Array {
@@ -19,8 +19,8 @@ export function readBoundedFile(path: string): Uint8Array {
       if (read === 0) return Buffer.concat(chunks, length)
       chunks.push(chunk.subarray(0, read))
       length += read
-      if (length > bytesMax) {
-        throw Object.assign(new Error(`${path} is larger than ${bytesMax} bytes`), {
+      if (length > fileBytesMax) {
+        throw Object.assign(new Error(`${path} is larger than ${fileBytesMax} bytes`), {
           code: 'EFBIG',
         })
       }

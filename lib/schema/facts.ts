@@ -35,4 +35,5 @@ const fileProblems: ReadonlyMap<string, string> = new Map([
   ['ELOOP', 'its symbolic links go in a circle'],
   ['ENAMETOOLONG', 'its path is too long'],
   ['EFBIG', 'it is too large'],
+  ['ESPIPE', 'it is a pipe or a device, which cannot be read again'],
 ])

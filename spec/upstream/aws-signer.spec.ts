@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { createHash, createHmac, type Hash, type Hmac } from 'node:crypto'
 import { test } from 'node:test'
 import { SignatureV4 } from '@smithy/signature-v4'
+import aws4 from 'aws4'
 import type { AwsKeys } from '../../lib/upstream/aws-credentials.ts'
 import { createAwsSigner } from '../../lib/upstream/aws-signer.ts'
 import { createRandom } from '../support/random.ts'
@@ -127,6 +128,42 @@ test("signer: AWS's own signer comes to the same, for any request", async () => 
       await signWithLibrary(target, headers, body, pair),
       `seed ${random.seed} round ${round}`,
     )
+  }
+})
+
+test('signer: aws4, which shares no code with AWS, comes to the same', () => {
+  for (const sessionToken of [undefined, 'tok/1==']) {
+    for (const target of [
+      '/model/us.anthropic.claude-sonnet-4-5-20250929-v1%3A0/invoke-with-response-stream',
+      '/v1/messages',
+      '/anthropic/v1/messages/count_tokens',
+    ]) {
+      const body = `{"text":"${'ü😀'.repeat(1000)}"}`
+      const { sent } = sign({
+        target,
+        body,
+        headers: ['content-type', 'application/json'],
+        ...(sessionToken && { sessionToken }),
+      })
+      const headers: Record<string, string> = { host: url.host }
+      for (let i = 0; i + 1 < sent.length; i += 2) headers[sent[i] ?? ''] = sent[i + 1] ?? ''
+      const { authorization, ...unsigned } = headers
+      const request = {
+        service: 'bedrock',
+        region: 'us-east-1',
+        method: 'POST',
+        path: target,
+        headers: unsigned,
+        body,
+        // It would sign the length, which AWS leaves to whoever signs.
+        extraHeadersToIgnore: { 'content-length': true },
+      }
+      const signed = aws4.sign(
+        request,
+        sessionToken === undefined ? keys : { ...keys, sessionToken },
+      )
+      assert.equal(signed.headers?.['Authorization'], authorization, target)
+    }
   }
 })
 

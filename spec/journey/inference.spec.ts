@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
+import { createServer } from 'node:http'
 import { after, test } from 'node:test'
 import { type ErrorCode, errorTable } from '../../lib/kernel/errors.ts'
 import { open, readAll, send } from '../support/client.ts'
@@ -159,25 +160,45 @@ test('inference: count_tokens is relayed with its query and not metered', async 
   assert.equal('cents' in line, false)
 })
 
-test('inference: the real client’s request is answered', async () => {
-  const sample = JSON.parse(
-    readFileSync(new URL('../fixtures/client/10-messages-print.json', import.meta.url), 'utf8'),
-  )
-  const headers = Object.fromEntries(
-    sample.request.headers
-      .filter(([name]: [string]) => !/^(authorization|content-length|host|connection)$/i.test(name))
-      .map(([name, value]: [string, string]) => [name, value]),
-  )
-  const events = messageEvents('hi', 2)
-  upstream.next({ headers: ['content-type', 'text/event-stream'], body: events })
-  const reply = await send(`${gateway.url}${sample.request.path}`, {
-    token,
-    headers,
-    body: JSON.stringify(sample.request.body),
+for (const name of [
+  '10-messages-print',
+  '11-messages-interactive-auto-mode',
+  '12-messages-quota-probe',
+  '13-messages-model-probe',
+  '20-count-tokens-messages',
+  '21-count-tokens-tools',
+  '61-messages-hint-headers',
+  '62-messages-count-fallback',
+  '70-messages-spend-cap',
+]) {
+  test(`inference: the real client’s request reaches the upstream byte for byte (${name})`, async () => {
+    const file = new URL(`../fixtures/client/${name}.json`, import.meta.url)
+    const sample = JSON.parse(readFileSync(file, 'utf8'))
+    const headers: Record<string, string> = Object.fromEntries(
+      sample.request.headers.filter(
+        ([header]: [string]) => !/^(authorization|content-length|host|connection)$/i.test(header),
+      ),
+    )
+    const events = messageEvents('hi', 2)
+    const streams = sample.request.body.stream === true
+    upstream.next(
+      streams
+        ? { headers: ['content-type', 'text/event-stream'], body: events }
+        : { body: messageJson('hi') },
+    )
+    const seen = upstream.requests.length
+    const body = JSON.stringify(sample.request.body)
+    const reply = await send(`${gateway.url}${sample.request.path}`, { token, headers, body })
+    assert.equal(reply.status, 200)
+    assert.equal(reply.body, streams ? events.join('') : messageJson('hi'))
+    const received = await upstream.request(seen)
+    assert.equal(received.url, sample.request.path)
+    assert.equal(received.body.toString(), body)
+    const sent = new Map(Object.entries(headers).map(([key, value]) => [key.toLowerCase(), value]))
+    assert.equal(received.headers['anthropic-beta'], sent.get('anthropic-beta'))
+    assert.equal(received.headers['anthropic-version'], sent.get('anthropic-version'))
   })
-  assert.equal(reply.status, 200)
-  assert.equal(reply.body, events.join(''))
-})
+}
 
 test('inference: refusals have the documented texts and are audited', async () => {
   const cases: [string, ErrorCode, string][] = [
@@ -358,6 +379,41 @@ test('inference: a reader that stops pauses the upstream instead of filling memo
   let bytes = 0
   for await (const chunk of response) bytes += chunk.length
   assert.equal(bytes, size)
+})
+
+test('inference: a thousand streams are open at the upstream at once, and all arrive (B030)', async () => {
+  const events = messageEvents('Hello', 3)
+  const [first = '', ...rest] = events
+  let release = (): void => {}
+  const everyone = new Promise<void>((resolve) => (release = resolve))
+  const gate = createServer((_incoming, response) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream' }).write(first)
+    if (++arrived === 1000) release()
+    void everyone.then(() => response.end(rest.join('')))
+  })
+  let arrived = 0
+  gate.listen(0, '127.0.0.1')
+  await once(gate, 'listening')
+  const address = gate.address()
+  assert.ok(address !== null && typeof address === 'object')
+  const many = await startGateway(
+    { after },
+    {
+      postgresUrl: database.url,
+      issuer: provider.issuer,
+      upstream: `http://127.0.0.1:${address.port}`,
+    },
+  )
+  const own = sessionToken(many.url)
+  const replies = await Promise.all(
+    Array.from({ length: 1000 }, () =>
+      send(`${many.url}/v1/messages`, { token: own, body: ask({ stream: true }) }),
+    ),
+  )
+  gate.close()
+  gate.closeAllConnections()
+  assert.equal(arrived, 1000)
+  for (const reply of replies) assert.equal(reply.body, events.join(''))
 })
 
 test('inference: large bodies go through whole', async () => {

@@ -7,69 +7,20 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { after, test } from 'node:test'
 import Anthropic, { APIError } from '@anthropic-ai/sdk'
-import type { ProviderName } from '../../lib/upstream/config.ts'
-import { createDatabase } from '../support/database.ts'
 import { chunkFrame } from '../support/event-frames.ts'
-import { createFakeUpstream, type Behaviour, type FakeUpstream } from '../support/fake-upstream.ts'
-import { startGateway } from '../support/gateway.ts'
-import { startIdentityProvider } from '../support/identity-provider.ts'
+import { providerNames as names, startEveryProvider } from '../support/every-provider.ts'
+import type { Behaviour, FakeUpstream } from '../support/fake-upstream.ts'
 import { sessionToken } from '../support/session-token.ts'
 
 const model = 'claude-haiku-4-5'
-const keys = { aws_access_key_id: 'AKID', aws_secret_access_key: 'the-secret' }
-const google = { project_id: 'proj', auth: {} }
 
-/** What a provider needs in the file beside its address. */
-const settings: Readonly<Record<ProviderName, object>> = {
-  anthropic: { auth: { api_key: 'sk-upstream' } },
-  bedrock: { region: 'us-east-1', auth: keys },
-  mantle: { region: 'us-east-1', models: ['*haiku*'], auth: keys },
-  anthropicAws: { region: 'us-east-1', workspace_id: 'wrkspc_1', auth: { api_key: 'aws-key' } },
-  anthropicGoogleCloud: { ...google, workspace_id: 'wrkspc_1' },
-  vertex: { ...google, region: 'us-east5' },
-  foundry: { resource: 'res', auth: { api_key: 'fnd' } },
-}
-const names = Object.keys(settings)
-
-const database = await createDatabase()
-const identities = await startIdentityProvider({ after })
-const metadata = await createFakeUpstream()
-metadata.always({
-  headers: ['metadata-flavor', 'Google', 'content-type', 'application/json'],
-  body: '{"access_token":"ya29.meta","expires_in":3599,"token_type":"Bearer"}',
-})
-const servers = new Map<string, FakeUpstream>()
-for (const name of names) servers.set(name, await createFakeUpstream())
-after(() => Promise.all([metadata, ...servers.values()].map((server) => server.close())))
-
-const gateway = await startGateway(
-  { after },
-  {
-    postgresUrl: database.url,
-    issuer: identities.issuer,
-    environment: {
-      GCE_METADATA_HOST: metadata.url.replace('http://', ''),
-      METADATA_SERVER_DETECTION: 'assume-present',
-      HOME: '/nonexistent',
-    },
-    config: {
-      upstreams: Object.entries(settings).map(([provider, rest]) => ({
-        provider,
-        base_url: servers.get(provider)?.url,
-        groups: [provider],
-        ...rest,
-      })),
-    },
-  },
-)
+const { gateway, server: serverOf } = await startEveryProvider(after)
 
 function connect(name: string): { readonly client: Anthropic; readonly server: FakeUpstream } {
-  const server = servers.get(name)
-  assert.ok(server !== undefined)
   const authToken = sessionToken(gateway.url, { groups: [name] })
   // A second try would hide a first that failed.
   const client = new Anthropic({ apiKey: null, authToken, baseURL: gateway.url, maxRetries: 0 })
-  return { client, server }
+  return { client, server: serverOf(name) }
 }
 
 /** A message that thinks, speaks and calls a tool whose input comes in pieces. */

@@ -194,6 +194,7 @@ function routing(
     addedMs: observers?.added,
     estimate: (body, routes) =>
       estimate({ bodyBytes: body.bytes.length, maxTokens: body.value('max_tokens'), routes }, book),
+    billingTag: config.admin?.billing_group_tag,
     loadTest: config.load_test_mode?.enabled === true,
     clock,
     log,

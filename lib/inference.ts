@@ -3,6 +3,7 @@
  * the order of checks, each line one named step, every way out one audit line. This is where the
  * features meet; none of them knows another.
  */
+import { readBillingGroup } from './audit/billing-group.ts'
 import {
   type Finish,
   type InferenceEntry,
@@ -31,6 +32,7 @@ import type { Admission } from './upstream/admission.ts'
 import type { CountInput } from './upstream/count-input.ts'
 import type { Failover, Route } from './upstream/failover.ts'
 import { loadTestCaller } from './upstream/load-test.ts'
+import { withoutRequestTags } from './upstream/request-tags.ts'
 import type { Answer, Ask, Operation, Upstream } from './upstream/upstream.ts'
 
 export interface InferenceParts {
@@ -50,12 +52,17 @@ export interface InferenceParts {
   readonly countInput: CountInput
   /** The most a call may cost (`extensions.spend.reserve`). */
   readonly estimate: (body: JsonBody, routes: readonly Served[]) => Amount
+  /** `admin.billing_group_tag`. */
+  readonly billingTag: string | undefined
   /** `load_test_mode.enabled`. */
   readonly loadTest: boolean
   readonly clock: Clock
   readonly log: Log
   readonly audit: Audit
 }
+
+/** What of a request depends on the client alone. */
+type Sent = Pick<Ask, 'body' | 'headers'>
 
 /** nginx's status for a client that left before it got an answer; nobody receives it. */
 const clientClosedRequest = 499
@@ -75,11 +82,12 @@ export function createInference(parts: InferenceParts): (operation: Operation) =
       const admittedAt = parts.clock.elapsed()
       const bytes = await exchange.readBody()
       const bodyMs = parts.clock.elapsed() - admittedAt
-      const body = scan(bytes)
-      const model = readModel(body, entry)
+      const sent = { headers: exchange.headers, body: scan(bytes) }
+      const request = untag(operation, sent, caller, entry, parts)
+      const model = readModel(request.body, entry)
       checkModel(model, caller, parts)
       const routes = resolve(model, caller, exchange, parts)
-      const ask = { ...describe(operation, exchange, body), model, caller }
+      const ask = { ...describe(operation, exchange, request), model, caller }
       await parts.webhook?.admit({ ...ask, path: exchange.path })
       const reserved = await reserve(ask, routes, parts)
       if (reserved.kind === 'refused') {
@@ -96,8 +104,8 @@ export function createInference(parts: InferenceParts): (operation: Operation) =
       if (result.kind === 'client-gone') throw new ClientGone()
       if (result.kind === 'exhausted') refuseExhausted(result.attempts)
       const { answer } = result
-      const sent = sentTo(answer, routes)
-      return reply({ answer, sent, ask, usage: admitted.headers, entry, leave }, parts)
+      const spelling = sentTo(answer, routes)
+      return reply({ answer, sent: spelling, ask, usage: admitted.headers, entry, leave }, parts)
     } catch (error) {
       leave()
       return endWith(error, entry)
@@ -163,6 +171,22 @@ function scan(bytes: Uint8Array): JsonBody {
   }
 }
 
+/** The request without what it says to the gateway alone, which is noted for the audit. */
+function untag(
+  operation: Operation,
+  sent: Sent,
+  caller: Caller,
+  entry: InferenceEntry,
+  { billingTag }: InferenceParts,
+): Sent {
+  if (billingTag === undefined) return sent
+  // Nobody is billed for a count.
+  if (operation === 'messages') {
+    entry.billing = readBillingGroup(billingTag, sent.body, caller.groups)
+  }
+  return withoutRequestTags(sent)
+}
+
 function readModel(body: JsonBody, entry: InferenceEntry): string {
   if (!body.has('model')) return fail('inference/model-required')
   const model = body.stringValue('model')
@@ -196,14 +220,13 @@ function resolve(
   return routes
 }
 
-function describe(operation: Operation, exchange: Exchange, body: JsonBody) {
-  const { query, headers, requestId, signal } = exchange
+function describe(operation: Operation, exchange: Exchange, request: Sent) {
+  const { query, requestId, signal } = exchange
   return {
+    ...request,
     operation,
-    body,
-    streams: body.truthy('stream'),
+    streams: request.body.truthy('stream'),
     query,
-    headers,
     requestId,
     signal,
   } satisfies Omit<Ask, 'model' | 'caller'>

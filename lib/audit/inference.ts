@@ -7,6 +7,7 @@ import type { Clock } from '../kernel/clock.ts'
 import type { Caller } from '../kernel/caller.ts'
 import type { Audit } from '../kernel/log.ts'
 import type { Outcome, Tap } from '../stream/tap.ts'
+import type { BillingGroup } from './billing-group.ts'
 
 export type InferenceOutcome =
   | 'complete'
@@ -35,6 +36,7 @@ export interface InferenceEntry {
   upstream: string | null
   upstreamRequestId: string | null
   upstreamCloudRequestId: string | null
+  billing: BillingGroup
   loadTest: boolean
   /**
    * Watches the answer; writes the line when it settles, or once its figures are there: a promise
@@ -96,6 +98,8 @@ export function openInferenceEntry(
       upstream: entry.upstream,
       upstream_request_id: entry.upstreamRequestId,
       upstream_cloud_request_id: entry.upstreamCloudRequestId,
+      billing_group: entry.billing.kind === 'named' ? entry.billing.group : undefined,
+      billing_group_ignored: entry.billing.kind === 'ignored' ? true : undefined,
       status,
       ms,
       load_test: entry.loadTest ? true : undefined,
@@ -114,6 +118,7 @@ export function openInferenceEntry(
     upstream: null,
     upstreamRequestId: null,
     upstreamCloudRequestId: null,
+    billing: { kind: 'none' },
     loadTest: false,
     tap: (status, finish) => ({
       name: 'audit',

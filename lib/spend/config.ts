@@ -85,7 +85,7 @@ const admin = block<AdminConfig>({
   ),
   billing_group_tag: optional(
     billingTag,
-    'Request tag whose value is recorded as the billing group.',
+    'Key in `tags` of requests; its value is audited as billing_group if it is a group of the person. With it no tags are sent upstream.',
   ),
 })
 

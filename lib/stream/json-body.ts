@@ -58,6 +58,8 @@ export interface JsonBody {
   truthy(key: string): boolean
   /** A body with the edits made and every other byte as it was; this one stays as it is. */
   edit(edits: readonly JsonEdit[]): Uint8Array
+  /** This body as if the client had never sent `key`, every other byte as it was. */
+  without(key: (typeof uniqueKeys)[number]): JsonBody
 }
 
 export type ScanResult =
@@ -143,7 +145,7 @@ function createJsonBody(bytes: Uint8Array, start: number, members: readonly Memb
       return undefined
     return parseSpan(bytes, member.valueStart, member.valueEnd)
   }
-  return {
+  const body: JsonBody = {
     bytes,
     value,
     keys: () => members.flatMap(({ name }) => name ?? []),
@@ -161,7 +163,25 @@ function createJsonBody(bytes: Uint8Array, start: number, members: readonly Memb
       return member !== undefined && isTruthy(bytes, member)
     },
     edit: (edits) => splice(bytes, editSplices(start, members, edits)),
+    without(key) {
+      // The key stands once at most, so one cut takes it out.
+      const [cut] = editSplices(start, members, [{ kind: 'remove', key }])
+      if (cut === undefined) return body
+      return createJsonBody(splice(bytes, [cut]), start, moveUp(members, key, cut))
+    },
   }
+  return body
+}
+
+/** Where the members lie once the one named `key` is cut out: no second walk over megabytes. */
+function moveUp(members: readonly Member[], key: string, cut: Splice): readonly Member[] {
+  const by = cut.end - cut.start
+  return members.flatMap((member) => {
+    const { name, keyStart, valueStart, valueEnd } = member
+    if (name === key) return []
+    if (keyStart < cut.start) return [member]
+    return [{ name, keyStart: keyStart - by, valueStart: valueStart - by, valueEnd: valueEnd - by }]
+  })
 }
 
 /** Read off the first bytes, except for numbers: a long string or array need not be parsed. */

@@ -106,3 +106,17 @@ test('inference audit: load-test calls say so', () => {
   entry.end(502, 'refused')
   assert.equal(JSON.parse(lines[0] ?? '').load_test, true)
 })
+
+test('inference audit: the billing group stands before the status (F387)', () => {
+  const { lines, entry } = open()
+  entry.billing = { kind: 'named', group: 'eng' }
+  entry.end(400, 'refused')
+  entry.billing = { kind: 'ignored' }
+  entry.end(400, 'refused')
+  entry.billing = { kind: 'none' }
+  entry.end(400, 'refused')
+  const [named = '', ignored = '', none = ''] = lines
+  assert.match(named, /"upstream_cloud_request_id":null,"billing_group":"eng","status":400,/)
+  assert.match(ignored, /_request_id":null,"billing_group_ignored":true,"status":400,/)
+  assert.match(none, /"upstream_cloud_request_id":null,"status":400,/)
+})

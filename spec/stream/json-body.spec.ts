@@ -255,3 +255,30 @@ test('body: ten thousand top-level keys are taken, one more is refused', () => {
   assert.equal(body.value('k9999'), 0)
   assert.deepEqual(scanJsonBody(bytesOf(`{${members.join()},"a":0}`)), { kind: 'invalid' })
 })
+
+test('body: without a key it is the body of a client that never sent it', () => {
+  const cases = [
+    ['{"tags":{"a":1},"model":"m","stream":true}', '{"model":"m","stream":true}'],
+    ['{"model":"m", "tags":{"a":1} ,\n"stream":true}', '{"model":"m", "stream":true}'],
+    ['{"model":"m","stream":true , "tags":[] }', '{"model":"m","stream":true }'],
+    [' { "tags":1 } ', ' {  } '],
+    ['{"a":1,"a":2,"tags":"日本","a":3,"model":"m"}', '{"a":1,"a":2,"a":3,"model":"m"}'],
+  ] as const
+  for (const [sent, expected] of cases) {
+    const left = scan(sent).without('tags')
+    assert.equal(Buffer.from(left.bytes).toString(), expected)
+    const anew = scan(expected)
+    assert.deepEqual(left.keys(), anew.keys(), sent)
+    for (const key of ['tags', ...anew.keys()]) {
+      assert.deepEqual(left.rawValue(key), anew.rawValue(key), key)
+      assert.equal(left.truthy(key), anew.truthy(key), key)
+    }
+    const edits = [set('model', 'other'), remove('stream'), set('new', 1)]
+    assert.deepEqual(Buffer.from(left.edit(edits)), Buffer.from(anew.edit(edits)), sent)
+  }
+})
+
+test('body: without a key that is not there it is itself', () => {
+  const body = scan('{"model":"m","metadata":{"tags":1}}')
+  assert.equal(body.without('tags'), body)
+})

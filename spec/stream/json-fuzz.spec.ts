@@ -225,6 +225,11 @@ function model(body: JsonBody, edits: readonly JsonEdit[]): [string, string][] {
   return members
 }
 
+function rescan(bytes: Uint8Array): JsonBody {
+  const result = scanJsonBody(bytes)
+  return result.kind === 'ok' ? result.body : assert.fail(Buffer.from(bytes).toString())
+}
+
 test('body fuzz: edits change what they name and leave every other value its bytes', () => {
   const random = createRandom()
   const writer = createWriter(random)
@@ -253,5 +258,15 @@ test('body fuzz: edits change what they name and leave every other value its byt
       all.slice(all.lastIndexOf('}')),
     ]
     assert.deepEqual(outside(edited.toString()), outside(text), about)
+    const less = body.without('tags')
+    assert.deepEqual(
+      Buffer.from(less.bytes),
+      Buffer.from(body.edit([{ kind: 'remove', key: 'tags' }])),
+    )
+    assert.deepEqual(
+      Buffer.from(less.edit(edits)),
+      Buffer.from(rescan(less.bytes).edit(edits)),
+      about,
+    )
   }
 })

@@ -27,7 +27,7 @@ export const providerNames: readonly string[] = Object.keys(settings)
 export interface EveryProvider {
   readonly gateway: GatewayProcess
   /** The server of the provider with this name, which is also the name of the caller's group. */
-  server(name: string): FakeUpstream
+  readonly server: (name: string) => FakeUpstream
 }
 
 /** `after` is the file's: everything lives as long as its tests. */

@@ -11,6 +11,7 @@ import { type Certificates, keepCertificates } from './certificates.ts'
 import type { Config, LoadedConfig } from './config.ts'
 import type { EnvironmentSettings } from './config/environment.ts'
 import type { ConfigFiles } from './config-files.ts'
+import { createServiceEgress } from './egress/purpose.ts'
 import { createGeneration, type Lasting } from './generation.ts'
 import { createGenerations, type Generations } from './generations.ts'
 import type { Certificate } from './http/node-server.ts'
@@ -19,9 +20,10 @@ import type { Clock } from './kernel/clock.ts'
 import type { Audit, Log } from './kernel/log.ts'
 import type { Sources } from './metrics/families.ts'
 import { createMetrics } from './metrics/metrics.ts'
-import { createReload, logNotices, type Reload } from './reload.ts'
+import { createReload, logNotices, type Prepared, type Reload } from './reload.ts'
 import { createSpend, type Spend } from './spend/spend.ts'
 import { openDatabase } from './store/database.ts'
+import { createTelemetryRelay, type TelemetryRelay } from './telemetry/relay.ts'
 import { createAdmission, defaultBytesMax, defaultOpenMax } from './upstream/admission.ts'
 
 /** One statement of a database that is there. */
@@ -61,7 +63,14 @@ export async function createGateway(given: GatewayParts): Promise<Gateway> {
   const parts = metrics === null ? given : { ...given, audit: metrics.watch(given.audit) }
   const certificate = config.listen.tls && readCertificate(config.listen.tls)
   const observers = metrics?.observers ?? null
-  const lasting = { ...createLasting(config, parts, () => server.draining), observers }
+  const services = createServiceEgress({ ...given.settings, clock: given.clock })
+  const telemetry = createTelemetryRelay(
+    { ...parts, egress: services, lost: observers?.telemetryLost },
+    config.telemetry,
+    config.extensions.telemetry,
+  )
+  const outliving = createLasting(config, parts, () => server.draining)
+  const lasting: Lasting = { ...outliving, telemetry, observers }
   const { database, spend } = lasting
   const first = createGeneration(config, lasting)
   await first.discover()
@@ -83,10 +92,11 @@ export async function createGateway(given: GatewayParts): Promise<Gateway> {
     },
     async drain(reason) {
       reload.stop()
-      await drainParts(reason, { server, generations, spend }, parts)
+      await drainParts(reason, { server, generations, spend, telemetry }, parts)
       certificates.stop()
       spend?.close()
       await generations.close()
+      await services.close()
       await database.close()
       await metrics?.close()
     },
@@ -94,7 +104,7 @@ export async function createGateway(given: GatewayParts): Promise<Gateway> {
       await Promise.all([certificates.reload(), reload.now(reason)])
     },
     cut() {
-      generations.cut()
+      telemetry.cut()
       return server.cut()
     },
   }
@@ -120,7 +130,7 @@ function createReloadOf(
   lasting: Lasting,
   { files, loaded, clock, log, audit }: GatewayParts,
 ): Reload {
-  const swap = async (config: Config, isProviderNew: boolean): Promise<void> => {
+  const prepare = async (config: Config, isProviderNew: boolean): Promise<Prepared> => {
     const next = createGeneration(config, lasting)
     try {
       // A provider that is known to be right may be away just now; sign-in asks it again.
@@ -130,10 +140,16 @@ function createReloadOf(
       await next.close()
       throw error
     }
-    if (config.admin !== undefined) lasting.spend?.use(config.admin)
-    generations.replace(next)
+    return {
+      use() {
+        if (config.admin !== undefined) lasting.spend?.use(config.admin)
+        lasting.telemetry.use(config.telemetry, config.extensions.telemetry)
+        generations.replace(next)
+      },
+      drop: () => next.close(),
+    }
   }
-  return createReload({ files, initial: loaded, swap, clock, log, audit })
+  return createReload({ files, initial: loaded, prepare, clock, log, audit })
 }
 
 /** `isDraining` is asked by probes, once there is a listener. */
@@ -141,7 +157,7 @@ function createLasting(
   config: Config,
   parts: GatewayParts,
   isDraining: () => boolean,
-): Omit<Lasting, 'observers'> {
+): Omit<Lasting, 'observers' | 'telemetry'> {
   const { settings, clock, log } = parts
   const { hasExtraCa, openRequestsMax } = settings
   const countsSpend = config.admin !== undefined
@@ -199,12 +215,13 @@ interface Running {
   readonly server: GatewayServer
   readonly generations: Generations
   readonly spend: Spend | null
+  readonly telemetry: TelemetryRelay
 }
 
 /** Open requests first: what they used is billed, and what they report is relayed. */
 async function drainParts(
   reason: string,
-  { server, generations, spend }: Running,
+  { server, generations, spend, telemetry }: Running,
   { settings, clock, log }: GatewayParts,
 ): Promise<void> {
   const windowMs = settings.drainTimeoutMs
@@ -217,7 +234,7 @@ async function drainParts(
     log.warn(`drain window over after ${windowMs / 1000}s: cut ${cut} request(s) still open`)
   else log.info('drained: no request was cut')
   const leftMs = Math.max(0, windowMs - (clock.elapsed() - startedAt))
-  const reports = await generations.finish(leftMs)
+  const [reports] = await Promise.all([telemetry.drain(leftMs), generations.finish()])
   if (reports > 0) log.warn(`shutdown: gave up ${reports} telemetry report(s)`)
   // A cut call is billed too, so that even an empty window writes what it can at once.
   const lost = (await spend?.drain(Math.max(leftMs, lastFlushMs))) ?? 0

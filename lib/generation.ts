@@ -1,6 +1,6 @@
 /**
  * Everything that is made of one configuration and replaced with it: the ways out, sign-in,
- * upstreams, the telemetry relay and the routes. A generation answers the requests that reach it
+ * upstreams and the routes. A generation answers the requests that reach it
  * until the last one is over, and then gives back what it holds; `gateway.ts` owns what outlives it.
  */
 import { groupsOfAll } from './catalogue/resolve.ts'
@@ -23,7 +23,7 @@ import { createRoutes } from './routes.ts'
 import type { Spend } from './spend/spend.ts'
 import type { Database } from './store/database.ts'
 import type { Tap } from './stream/tap.ts'
-import { createTelemetryRelay } from './telemetry/relay.ts'
+import type { TelemetryRelay } from './telemetry/relay.ts'
 import type { Admission } from './upstream/admission.ts'
 import { createInputCounter } from './upstream/count-input.ts'
 import { createUpstreams } from './upstream/registry.ts'
@@ -39,6 +39,7 @@ export interface Lasting {
   readonly spend: Spend | null
   readonly admission: Admission
   readonly readiness: Readiness
+  readonly telemetry: TelemetryRelay
   /** Null without `extensions.metrics`. */
   readonly observers: Observers | null
 }
@@ -55,10 +56,8 @@ export interface Generation {
   start(): Promise<void>
   /** Settles when no request is open any more. */
   idle(): Promise<void>
-  /** Waits for what follows a reply, reports and counts; returns the reports given up. */
-  finish(windowMs: number): Promise<number>
-  /** Ends reports under way now. */
-  cut(): void
+  /** Waits for what follows a reply. */
+  finish(): Promise<void>
   close(): Promise<void>
 }
 
@@ -77,13 +76,8 @@ export function createGeneration(config: Config, lasting: Lasting): Generation {
   )
   const reach = { egress: egresses.upstream, cloudEgress: egresses.cloud, stsUrl: settings.stsUrl }
   const upstreams = createUpstreams({ ...reach, clock, log }, config)
-  const telemetry = createTelemetryRelay(
-    { egress: egresses.service, clock, log, lost: observers?.telemetryLost },
-    config.telemetry,
-    config.extensions.telemetry,
-  )
   const counter = createInputCounter({ upstreams, clock, log })
-  const made = { egress: egresses.service, identity, upstreams, counter, telemetry }
+  const made = { egress: egresses.service, identity, upstreams, counter }
   const { store } = database
   const handlers = createHandlers(config, { ...lasting, ...made, store })
   const routes = createRoutes(handlers)
@@ -104,11 +98,7 @@ export function createGeneration(config: Config, lasting: Lasting): Generation {
     discover: () => identity.ready(),
     start: () => identity.start(),
     idle: () => requests.idle(),
-    async finish(windowMs) {
-      const [reports] = await Promise.all([telemetry.drain(windowMs), counter.idle()])
-      return reports
-    },
-    cut: () => telemetry.cut(),
+    finish: () => counter.idle(),
     async close() {
       identity.close()
       await Promise.all(upstreams.map((upstream) => upstream.close()))

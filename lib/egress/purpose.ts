@@ -46,8 +46,7 @@ export function createEgresses(
   const viaProxy = isBoundary ? use_proxy !== false : use_proxy === true
   const signIn = { ...base, proxies: viaProxy ? proxies : null, resolvedBy } as const
   const upstream = createEgress({ ...base, proxies, resolvedBy })
-  const choice = isBoundary ? 'any' : 'own'
-  const service = createEgress({ ...base, proxies, resolvedBy, choice })
+  const service = createServiceEgress({ ...base, proxies, proxyIsEgressBoundary })
   const cloud = createEgress({ ...base, proxies, resolvedBy: 'proxy' })
   const directory = createEgress(signIn)
   const provider =
@@ -64,4 +63,15 @@ export function createEgresses(
       )
     },
   }
+}
+
+/** `Egresses.service` alone: it depends on the environment only, so that it outlives a reload. */
+export function createServiceEgress({
+  proxies,
+  proxyIsEgressBoundary,
+  ...base
+}: EgressSettings): Egress {
+  const isBoundary = proxies !== null && proxyIsEgressBoundary
+  const resolvedBy = isBoundary ? 'proxy' : 'here'
+  return createEgress({ ...base, proxies, resolvedBy, choice: isBoundary ? 'any' : 'own' })
 }

@@ -28,6 +28,8 @@ export interface Export {
 export type Delivery = 'settled' | 'failed'
 
 export interface Destination {
+  /** Its signals and headers from now on; the address stays. */
+  configure(config: ForwardConfig): void
   takes(signal: Signal): boolean
   /** Whether an export of so many bytes would be sent now; one that would not is counted. */
   admits(bytes: number): boolean
@@ -41,7 +43,7 @@ export interface Destination {
   readonly inFlight: number
   /** Resolves once nothing is under way, with how many reports were given up on the way. */
   finish(): Promise<number>
-  /** Ends everything under way. */
+  /** Ends everything under way; nothing is sent any more. */
   cut(reason: Error): void
 }
 
@@ -76,10 +78,12 @@ export function createDestination(deps: DestinationDeps, config: ForwardConfig):
   const base = config.url.replace(/\/$/, '')
   const name = nameOf(config)
   const pause = createPause(name, clock, log)
-  const send = createSender(deps, base, config.headers, pause)
+  const { headersFor, ...wants } = createWants(config)
+  const send = createSender(deps, base, headersFor, pause)
   const underWay = new Set<AbortController>()
   let heldBytes = 0
   let ended = 0
+  let isOver = false
   let onQuiet: (() => void)[] = []
 
   const notice = createLossNotice(clock, (count) =>
@@ -107,17 +111,18 @@ export function createDestination(deps: DestinationDeps, config: ForwardConfig):
     onQuiet = []
   }
   return {
-    takes: (signal) => config[signal],
+    ...wants,
     admits,
     isFree: (bytes) => !pause.active && fits(bytes),
     lose,
-    async deliver(wanted) {
-      const bytes = wanted.body.length
-      if (!admits(bytes)) return 'failed'
+    async deliver(report) {
+      const bytes = report.body.length
+      if (isOver) ended++
+      if (isOver || !admits(bytes)) return 'failed'
       const limit = new AbortController()
       underWay.add(limit)
       heldBytes += bytes
-      const delivery = await send(wanted, limit)
+      const delivery = await send(report, limit)
       leave(limit, bytes)
       return delivery
     },
@@ -129,22 +134,39 @@ export function createDestination(deps: DestinationDeps, config: ForwardConfig):
       return ended
     },
     cut(reason) {
+      isOver = true
       ended += underWay.size
       for (const limit of underWay) limit.abort(reason)
     },
   }
 }
 
+/** What the configuration in use says of a destination. */
+function createWants(
+  initial: ForwardConfig,
+): Pick<Destination, 'configure' | 'takes'> & { readonly headersFor: HeadersFor } {
+  let config = initial
+  let headersFor = createHeaders(config.headers)
+  return {
+    configure(next) {
+      config = next
+      headersFor = createHeaders(next.headers)
+    },
+    takes: (signal) => config[signal],
+    headersFor: (report) => headersFor(report),
+  }
+}
+
 type Send = (wanted: Export, limit: AbortController) => Promise<Delivery>
+type HeadersFor = (wanted: Export) => readonly string[]
 
 /** One delivery, from the first byte out to the outcome noted with `pause`; never rejects. */
 function createSender(
   { egress, clock }: DestinationDeps,
   base: string,
-  headers: ForwardConfig['headers'],
+  headersFor: HeadersFor,
   pause: Pause,
 ): Send {
-  const headersFor = createHeaders(headers)
   return async (wanted, limit) => {
     const timer = clock.after(deliveryMs, () =>
       limit.abort(new DeadlineExceeded('the delivery', deliveryMs)),
@@ -185,15 +207,13 @@ function note({ status, statusText }: EgressResponse, pause: Pause): Delivery {
 }
 
 /** A destination as the log names it, without what may be a credential: userinfo, query. */
-export function nameOf({ url }: ForwardConfig): string {
+export function nameOf({ url }: Pick<ForwardConfig, 'url'>): string {
   const { origin, pathname } = new URL(url.replace(/\/$/, ''))
   return pathname === '/' ? origin : origin + pathname
 }
 
 /** Client's coding first, then ours; a configured header stands in place of either. */
-function createHeaders(
-  configured: Readonly<Record<string, string>>,
-): (wanted: Export) => readonly string[] {
+function createHeaders(configured: Readonly<Record<string, string>>): HeadersFor {
   const own = Object.entries(configured).filter(([name]) => !isFraming(name))
   const names = new Set(own.map(([name]) => name.toLowerCase()))
   return ({ contentType, contentEncoding }) => {

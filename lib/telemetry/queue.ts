@@ -1,7 +1,8 @@
 /**
  * Reports that a collector did not take yet, for `extensions.telemetry.queue_bytes`: kept within a
  * bound of memory and time, and tried again with growing pauses. One for each destination, all of
- * them within one budget; it must never hold more than that, nor keep a shutdown waiting.
+ * them within one budget, whose bounds a reload may move; it must never hold more than that, nor
+ * keep a shutdown waiting.
  */
 import { randomInt } from 'node:crypto'
 import type { Clock, Timer } from '../kernel/clock.ts'
@@ -10,7 +11,10 @@ import { type Delivery, type Destination, type Export, heldBytesMax } from './de
 import { createLossNotice } from './loss-notice.ts'
 
 export interface QueueBudget {
-  readonly maxBytes: number
+  /** 0: nothing waits. */
+  maxBytes: number
+  /** How long a report that is added from now on is tried again. */
+  retryMs: number
   heldBytes: number
 }
 
@@ -18,7 +22,6 @@ export interface QueueParts {
   /** The destination as the log names it. */
   readonly name: string
   readonly budget: QueueBudget
-  readonly retryMs: number
   readonly lost?: ((destination: string) => void) | undefined
   readonly clock: Clock
   readonly log: Log
@@ -29,6 +32,8 @@ export interface QueueParts {
 export interface Queue {
   /** Reports that wait; while there are any, new ones line up behind them. */
   readonly length: number
+  /** Nothing waits, and nothing is being tried. */
+  readonly isIdle: boolean
   hasRoom(bytes: number): boolean
   /** Keeps a report for later, or counts it as lost. */
   add(report: Export): void
@@ -52,7 +57,7 @@ interface Waiting {
 }
 
 /** What waits, with its memory on the budget until it is settled or given up. */
-function createBacklog({ budget, clock, retryMs }: QueueParts, lose: () => void) {
+function createBacklog({ budget, clock }: QueueParts, lose: () => void) {
   const waiting: Waiting[] = []
   const release = ({ report }: Waiting): void => {
     budget.heldBytes -= report.body.length
@@ -66,7 +71,7 @@ function createBacklog({ budget, clock, retryMs }: QueueParts, lose: () => void)
         return
       }
       budget.heldBytes += report.body.length
-      waiting.push({ report, until: clock.elapsed() + retryMs })
+      waiting.push({ report, until: clock.elapsed() + budget.retryMs })
     },
     dropExpired: (): void => {
       const now = clock.elapsed()
@@ -83,11 +88,11 @@ function createBacklog({ budget, clock, retryMs }: QueueParts, lose: () => void)
 }
 
 /** Counts a lost report, and says so now and then. */
-function createLose({ name, retryMs, clock, log, lost }: QueueParts): () => void {
+function createLose({ name, budget, clock, log, lost }: QueueParts): () => void {
   const notice = createLossNotice(clock, (count) =>
     log.warn(
       `otel dest ${name}: lost ${count} report(s), the queue is full or they waited for more than ` +
-        `${retryMs / 1000}s (extensions.telemetry)`,
+        `${budget.retryMs / 1000}s (extensions.telemetry)`,
     ),
   )
   return () => {
@@ -150,6 +155,9 @@ export function createQueue(parts: QueueParts): Queue {
     get length() {
       return waiting.length
     },
+    get isIdle() {
+      return waiting.length === 0 && running === null
+    },
     hasRoom: (bytes) => budget.heldBytes + bytes <= budget.maxBytes,
     add(report) {
       add(report)
@@ -165,34 +173,45 @@ export function createQueue(parts: QueueParts): Queue {
   }
 }
 
+export interface QueuedDestination extends Destination {
+  /** Reports that wait. */
+  readonly waiting: number
+  /** Nothing waits, and nothing is under way. */
+  readonly isIdle: boolean
+}
+
 /** `inner` with a queue behind it: what it does not take now is tried again later. */
 export function createQueuedDestination(
   inner: Destination,
   parts: Omit<QueueParts, 'send'>,
-): Destination {
+): QueuedDestination {
+  const { budget } = parts
   const underWay = new Set<Promise<void>>()
   const tryNow = (report: Export): Promise<Delivery> =>
     inner.isFree(report.body.length) ? inner.deliver(report) : Promise.resolve('failed')
   const queue = createQueue({ ...parts, send: tryNow })
   const goesNow = (bytes: number): boolean => queue.length === 0 && inner.isFree(bytes)
+  const mayWait = (): boolean => budget.maxBytes > 0
 
   const deliver = async (report: Export): Promise<Delivery> => {
     const bytes = report.body.length
     // What can never be sent must not wait either.
-    if (bytes > heldBytesMax) return inner.deliver(report)
+    if (!mayWait() || bytes > heldBytesMax) return inner.deliver(report)
     if (goesNow(bytes) && (await inner.deliver(report)) === 'settled') return 'settled'
     queue.add(report)
     return 'failed'
   }
   return {
+    configure: (config) => inner.configure(config),
     takes: (signal) => inner.takes(signal),
     admits(bytes) {
+      if (!mayWait()) return inner.admits(bytes)
       const admitted = goesNow(bytes) || queue.hasRoom(bytes)
       if (!admitted) queue.lose()
       return admitted
     },
     isFree: goesNow,
-    lose: () => queue.lose(),
+    lose: () => (mayWait() ? queue.lose() : inner.lose()),
     deliver(report) {
       const delivery = deliver(report)
       const over = delivery.then(() => void underWay.delete(over)) // it never rejects
@@ -202,9 +221,17 @@ export function createQueuedDestination(
     get inFlight() {
       return inner.inFlight
     },
+    get waiting() {
+      return queue.length
+    },
+    get isIdle() {
+      return underWay.size === 0 && queue.isIdle
+    },
     async finish() {
       await Promise.all(underWay)
-      return queue.finish()
+      // With a queue, what was ended has come back to it.
+      const [given, ended] = [await queue.finish(), await inner.finish()]
+      return mayWait() ? given : given + ended
     },
     cut: (reason) => inner.cut(reason),
   }

@@ -5,19 +5,16 @@
  */
 import type { CallerHandler, Exchange, Reply } from '../http/exchange.ts'
 import { ShuttingDown } from '../kernel/abort.ts'
-import type { ForwardConfig, TelemetryConfig, TelemetryExtension } from './config.ts'
-import {
-  createDestination,
-  type Destination,
-  type DestinationDeps,
-  nameOf,
-  type Signal,
-} from './destination.ts'
-import { createQueuedDestination } from './queue.ts'
-import { createVerifier } from './verify.ts'
+import { type Backlog, createCollectors } from './collectors.ts'
+import type { TelemetryConfig, TelemetryExtension } from './config.ts'
+import type { Destination, DestinationDeps, Export, Signal } from './destination.ts'
+import { createVerifier, type Verify } from './verify.ts'
 
 export interface TelemetryRelay {
   readonly handlers: Readonly<Record<Signal, CallerHandler>>
+  /** Another configuration from now on. What waits for a collector goes on waiting. */
+  use(telemetry: TelemetryConfig | undefined, extension: TelemetryExtension | undefined): void
+  backlog(): Backlog
   /**
    * Waits for the deliveries under way, at most `windowMs`, then ends them; resolves with how many
    * reports were given up. Called when no request can come any more.
@@ -38,16 +35,28 @@ const defaultContentType = 'application/x-protobuf'
 /** No body and no content type: exporters take that for success in any of their formats. */
 const accepted: Reply = { status: 200, headers: [], body: null }
 
+/** What one configuration says of a report. */
+interface Plan {
+  readonly destinations: readonly Destination[]
+  readonly verify: Verify | null
+}
+
 export function createTelemetryRelay(
   deps: DestinationDeps,
   telemetry: TelemetryConfig | undefined,
   extension?: TelemetryExtension,
 ): TelemetryRelay {
-  const destinations = createDestinations(deps, telemetry?.forward_to ?? [], extension)
-  const verify = extension?.verify_identity === true ? createVerifier(deps) : null
+  const collectors = createCollectors(deps)
+  const verifier = createVerifier(deps)
   let readingBytes = 0
 
-  const read = async (exchange: Exchange, bytes: number): Promise<Uint8Array> => {
+  const planOf: (...to: Parameters<TelemetryRelay['use']>) => Plan = (to, more) => ({
+    destinations: collectors.use(to?.forward_to ?? [], more),
+    verify: more?.verify_identity === true ? verifier : null,
+  })
+  let plan = planOf(telemetry, extension)
+
+  const read = async (exchange: Exchange, bytes: number): Promise<Export['body']> => {
     readingBytes += bytes
     try {
       return await exchange.readBody()
@@ -56,33 +65,30 @@ export function createTelemetryRelay(
     }
   }
   const handlerOf = (signal: Signal): CallerHandler => {
-    const interested = destinations.filter((destination) => destination.takes(signal))
+    const interested = (): readonly Destination[] =>
+      plan.destinations.filter((destination) => destination.takes(signal))
     return async (exchange, caller) => {
       const bytes = Number(exchange.headers['content-length'] ?? 0)
       if (readingBytes + bytes > readingBytesMax) {
-        for (const destination of interested) destination.lose()
+        for (const destination of interested()) destination.lose()
         return accepted
       }
       // A body that nobody takes is not read into memory.
-      const admitting = interested.filter((destination) => destination.admits(bytes))
+      const admitting = interested().filter((destination) => destination.admits(bytes))
       if (admitting.length === 0) return accepted
-      const body = await read(exchange, bytes)
-      const { 'content-type': contentType, 'content-encoding': contentEncoding } = exchange.headers
-      const wanted = {
-        signal,
-        body,
-        contentType: contentType ?? defaultContentType,
-        contentEncoding,
-      }
-      const report = verify === null ? wanted : await verify(wanted, caller)
+      const asked = plan
+      const wanted = exportOf(signal, await read(exchange, bytes), exchange)
+      const report = plan.verify === null ? wanted : await plan.verify(wanted, caller)
       if (report === null) return accepted
-      for (const destination of admitting) void destination.deliver(report) // never rejects
+      // Replaced while it was read: it goes where the configuration in use now says.
+      const to = plan === asked ? admitting : interested()
+      for (const destination of to) void destination.deliver(report) // never rejects
       return accepted
     }
   }
   const endAll = (): void => {
     const over = new ShuttingDown()
-    for (const destination of destinations) destination.cut(over)
+    for (const destination of collectors.all()) destination.cut(over)
   }
   return {
     handlers: {
@@ -90,9 +96,13 @@ export function createTelemetryRelay(
       logs: handlerOf('logs'),
       traces: handlerOf('traces'),
     },
+    use(to, more) {
+      plan = planOf(to, more)
+    },
+    backlog: () => collectors.backlog(),
     async drain(windowMs) {
       const timer = deps.clock.after(windowMs, endAll)
-      const ended = await Promise.all(destinations.map((destination) => destination.finish()))
+      const ended = await Promise.all(collectors.all().map((destination) => destination.finish()))
       timer.cancel()
       return ended.reduce((sum, count) => sum + count, 0)
     },
@@ -100,18 +110,7 @@ export function createTelemetryRelay(
   }
 }
 
-/** One for each collector; with `queue_bytes` all of them share that much memory. */
-function createDestinations(
-  deps: DestinationDeps,
-  entries: readonly ForwardConfig[],
-  extension: TelemetryExtension | undefined,
-): readonly Destination[] {
-  const { queue_bytes: maxBytes, retry_seconds = 0 } = extension ?? {}
-  if (maxBytes === undefined) return entries.map((entry) => createDestination(deps, entry))
-  const budget = { maxBytes, heldBytes: 0 }
-  const { clock, log, lost } = deps
-  const shared = { budget, retryMs: retry_seconds * 1000, clock, log, lost }
-  return entries.map((entry) =>
-    createQueuedDestination(createDestination(deps, entry), { ...shared, name: nameOf(entry) }),
-  )
+function exportOf(signal: Signal, body: Export['body'], { headers }: Exchange): Export {
+  const { 'content-type': contentType, 'content-encoding': contentEncoding } = headers
+  return { signal, body, contentType: contentType ?? defaultContentType, contentEncoding }
 }

@@ -24,13 +24,12 @@ const report = (text: string | Uint8Array): Export => ({
 function setUp(maxBytes = 1000, retryMs = 900_000) {
   const clock = createFakeClock()
   const { log, lines } = createRecorder()
-  const budget = { maxBytes, heldBytes: 0 }
+  const budget = { maxBytes, retryMs, heldBytes: 0 }
   const sent: string[] = []
   let answer: (text: string) => Delivery | Promise<Delivery> = () => 'settled'
   const queue = createQueue({
     name: 'https://o',
     budget,
-    retryMs,
     clock,
     log,
     send: async ({ body }) => {
@@ -131,9 +130,9 @@ test('telemetry queue: a collector that is away for five minutes gets every repo
     { egress, clock, log },
     { url: collector.url, headers: {}, metrics: true, logs: true, traces: true },
   )
-  const budget = { maxBytes: 1_048_576, heldBytes: 0 }
+  const budget = { maxBytes: 1_048_576, retryMs: 900_000, heldBytes: 0 }
   const name = collector.url
-  const destination = createQueuedDestination(inner, { name, budget, retryMs: 900_000, clock, log })
+  const destination = createQueuedDestination(inner, { name, budget, clock, log })
   /** Real sockets need real time while the clock of the queue stands still. */
   const settle = async (): Promise<void> => {
     while (inner.inFlight > 0) await new Promise((resolve) => setTimeout(resolve, 1))
@@ -172,11 +171,10 @@ test('telemetry queue: what no destination takes in one piece does not wait', as
     { egress, clock, log },
     { url: 'http://127.0.0.1:9', headers: {}, metrics: true, logs: true, traces: true },
   )
-  const budget = { maxBytes: 2 * heldBytesMax, heldBytes: 0 }
+  const budget = { maxBytes: 2 * heldBytesMax, retryMs: 900_000, heldBytes: 0 }
   const destination = createQueuedDestination(inner, {
     name: 'd',
     budget,
-    retryMs: 900_000,
     clock,
     log,
   })

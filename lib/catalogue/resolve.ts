@@ -8,6 +8,7 @@ import type { CatalogueConfig, ModelExtension } from './config.ts'
 import { capacityOf, createEntries, knownModels } from './entry.ts'
 import type { Capacity, CatalogueUpstream, Entry, Listing, Offer } from './entry.ts'
 import { createRecogniser } from './recognise.ts'
+import { shownModel } from './shown-model.ts'
 
 export interface CatalogueRoute {
   /** Name of the upstream. */
@@ -55,7 +56,7 @@ export function groupsOfAll(upstreams: readonly CatalogueUpstream[]): readonly s
   return upstreams.flatMap(({ groups }) => groups ?? [])
 }
 
-/** Longest id looked up or quoted; the longest real ones, ARNs, stay far below. */
+/** Longest id looked up; the longest real ones, ARNs, stay far below. */
 const idMax = 512
 
 export function createCatalogue(
@@ -146,7 +147,7 @@ function notListed(sent: string): string {
 function settle(model: string, offers: readonly Offer[]): Resolution {
   const routes: CatalogueRoute[] = []
   const skipped: Skip[] = []
-  const sent = withinLimit(printable(model))
+  const sent = shownModel(model)
   for (const offer of offers) {
     const upstream = offer.upstream.name
     if ('model' in offer) routes.push({ upstream, model: offer.model })
@@ -159,11 +160,6 @@ function settle(model: string, offers: readonly Offer[]): Resolution {
   }
   const logText = skipped.map(({ upstream, reason }) => `${upstream}: ${reason}`).join('; ')
   return { kind: 'unknown', message: notListed(sent), logText }
-}
-
-/** Without control and non-ASCII characters: the text goes to terminals. */
-function printable(text: string): string {
-  return text.replaceAll(/[^\x20-\x7E]/g, '')
 }
 
 function withinLimit(text: string): string {

@@ -2,6 +2,7 @@
  * Which models a caller's policy lets pass. The one part of a policy that the gateway enforces
  * itself; asked by inference before anything is resolved, and by the lists of models.
  */
+import { shownModel } from '../catalogue/shown-model.ts'
 import type { Caller } from '../kernel/caller.ts'
 import { effectiveSettings } from './effective.ts'
 import { createPolicyMatcher } from './match.ts'
@@ -28,7 +29,7 @@ type Verdict = 'admitted' | 'not-available' | 'denied'
  */
 const verdictsMax = 256
 
-/** Longest model name remembered or quoted. */
+/** Longest model name remembered. */
 const modelMax = 512
 
 export function createModelAccess(policies: readonly Policy[], catalogue: ModelNames): ModelAccess {
@@ -41,7 +42,7 @@ export function createModelAccess(policies: readonly Policy[], catalogue: ModelN
   return {
     admits: (caller, model) => judge(caller, model) === 'admitted',
     refusal(caller, model) {
-      const sent = model.slice(0, modelMax)
+      const sent = shownModel(model)
       switch (judge(caller, model)) {
         case 'admitted':
           return null

@@ -132,6 +132,13 @@ test('model access: a thousand different names neither pile up nor change the ve
   assert.equal(access.admits(anybody, 'claude-opus-5'), true)
 })
 
+test('model access: a refusal quotes of a model what a terminal may show', () => {
+  const access = everyone({ availableModels: ['opus'], deniedModels: ['sonnet'] })
+  const tail = "is not in your role's availableModels allowlist"
+  assert.equal(access.refusal(anybody, '\u001b[31mzモ\n\u202ez'), `model [31mzz ${tail}`)
+  assert.equal(access.refusal(anybody, 'z'.repeat(129)), `model ${'z'.repeat(128)}... ${tail}`)
+})
+
 test('model access: a model as long as a body is refused with a short text', () => {
   const text = everyone({ availableModels: ['opus'] }).refusal(anybody, 'x'.repeat(1_000_000))
   assert.ok(text !== null && text.length < 1000)

@@ -12,3 +12,15 @@ export function readTable(path: string): readonly Readonly<Record<string, string
     return Object.fromEntries(names.map((name, index) => [name, cells[index] ?? '']))
   })
 }
+
+/** The end of a JSON document of which a table has only the beginning. */
+const documentEnd = '"},"request_id":"req_x"}'
+
+/** A cell as long as it was: tables shorten a long run of one letter, `yyy…(1000 chars)`. */
+export function writeOut(cell: string): string {
+  const cut = /^(.*(.))…\((\d+) chars\)$/.exec(cell)
+  if (cut === null) return cell
+  const [, start = '', letter = '', length = ''] = cut
+  const end = start.startsWith('{') ? documentEnd : ''
+  return start + letter.repeat(Number(length) - start.length - end.length) + end
+}

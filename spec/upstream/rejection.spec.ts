@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { hideSent, rewriteRefusal, type Refusal } from '../../lib/upstream/rejection.ts'
+import { writeOut } from '../support/tsv.ts'
 
 const fixture = new URL('../fixtures/upstream/errors.tsv', import.meta.url)
 const rows = readFileSync(fixture, 'utf8')
@@ -18,7 +19,15 @@ const rows = readFileSync(fixture, 'utf8')
       type = '',
       message = '',
     ] = line.split('\t')
-    return { providers, status: Number(status), text, path, client: Number(client), type, message }
+    return {
+      providers,
+      status: Number(status),
+      text: writeOut(text),
+      path,
+      client: Number(client),
+      type,
+      message: writeOut(message),
+    }
   })
 
 function providersOf(names: string): readonly string[] {

@@ -14,11 +14,11 @@ const idleMs = 3_000
 
 export async function measureBoot(site: Site, rounds: number): Promise<Figure[]> {
   // The first start migrates the database and fills the system's file cache; it is not counted.
-  await (await site.start()).stop()
+  await (await site.start('anthropic')).stop()
   const listening: number[] = []
   const idle: number[] = []
   for (let round = 0; round < rounds; round++) {
-    const gateway = await site.start()
+    const gateway = await site.start('anthropic')
     await sleep(idleMs)
     listening.push(gateway.listeningSeconds)
     idle.push(readUsage(gateway.pid).residentBytes / 1e6)

@@ -3,8 +3,15 @@ import { serveParent } from './child.ts'
 import { runLoad } from './load.ts'
 import type { LoadPlan } from './load.ts'
 
+let stopping = new AbortController()
+
 serveParent((question) => {
   // Asked by rounds.ts only, which builds these objects itself.
-  const asked = question as { kind: 'port' } | { kind: 'run'; plan: LoadPlan }
-  return asked.kind === 'run' ? runLoad(asked.plan) : 0
+  const asked = question as { kind: 'port' } | { kind: 'run'; plan: LoadPlan } | { kind: 'stop' }
+  if (asked.kind === 'run') {
+    stopping = new AbortController()
+    return runLoad(asked.plan, stopping.signal)
+  }
+  if (asked.kind === 'stop') stopping.abort()
+  return 0
 })

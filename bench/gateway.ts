@@ -24,11 +24,12 @@ import pg from 'pg'
 import { startPostgres } from '../bin/demo/postgres.ts'
 import { listenOnLoopback } from './loopback.ts'
 import { model } from './reply.ts'
+import type { Script } from './reply.ts'
 import type { Subject } from './rounds.ts'
 
 /** What gateways share: database, identity provider, configuration, token. */
 export interface Site {
-  start(): Promise<RunningGateway>
+  start(provider: Script['provider']): Promise<RunningGateway>
   close(): Promise<void>
 }
 
@@ -71,17 +72,19 @@ export async function createSite(options: SiteOptions): Promise<Site> {
   const port = await freePort()
   const secret = randomBytes(32).toString('hex')
   const url = `http://127.0.0.1:${port}`
-  const config = join(folder, 'gateway.yaml')
-  writeFileSync(
-    config,
-    gatewayYaml({ port, url, issuer, secret, postgresUrl: postgres.url, options }),
-  )
+  const configFor = (provider: Script['provider']): string => {
+    const path = join(folder, `${provider}.yaml`)
+    const parts = { port, url, issuer, secret, postgresUrl: postgres.url, options, provider }
+    writeFileSync(path, gatewayYaml(parts))
+    return path
+  }
+  const configs = { anthropic: configFor('anthropic'), bedrock: configFor('bedrock') }
   const token = mintToken(secret, url)
   let starts = 0
-  const start = (): Promise<RunningGateway> =>
+  const start = (provider: Script['provider']): Promise<RunningGateway> =>
     startGateway({
       options,
-      config,
+      config: configs[provider],
       url,
       port,
       token,
@@ -93,7 +96,7 @@ export async function createSite(options: SiteOptions): Promise<Site> {
     await postgres.stop()
     rmSync(folder, { recursive: true, force: true })
   }
-  if (options.spends) await addCaps(await start(), postgres.url)
+  if (options.spends) await addCaps(await start('anthropic'), postgres.url)
   return { start, close }
 }
 
@@ -137,7 +140,7 @@ async function startGateway(start: Start): Promise<RunningGateway> {
       env: {
         PATH: process.env['PATH'],
         CLAUDE_GATEWAY_ALLOW_LOOPBACK: '1',
-        // The reference queues above 256 upstream requests; the slow streams need 2,000.
+        // The reference queues above 256 upstream requests; the slow streams need 5,000.
         BUN_CONFIG_MAX_HTTP_REQUESTS: '8192',
       },
     },
@@ -163,6 +166,7 @@ async function startGateway(start: Start): Promise<RunningGateway> {
     url,
     token,
     pid: child.pid,
+    unpacks: true,
     listeningSeconds,
     audited: countAudit(log),
     async stop() {
@@ -247,6 +251,17 @@ interface YamlParts {
   readonly secret: string
   readonly postgresUrl: string
   readonly options: SiteOptions
+  readonly provider: Script['provider']
+}
+
+/** Bedrock with static keys: each request is signed, and no credential has to be fetched. */
+const upstreamYaml: Readonly<Record<Script['provider'], string>> = {
+  anthropic: `auth:
+      api_key: sk-bench`,
+  bedrock: `region: us-east-1
+    auth:
+      aws_access_key_id: AKIABENCHBENCHBENCH0
+      aws_secret_access_key: bench-secret-access-key`,
 }
 
 function gatewayYaml(parts: YamlParts): string {
@@ -264,10 +279,9 @@ session:
 store:
   postgres_url: ${parts.postgresUrl}
 upstreams:
-  - provider: anthropic
+  - provider: ${parts.provider}
     base_url: http://127.0.0.1:${parts.options.upstreamPort}
-    auth:
-      api_key: sk-bench
+    ${upstreamYaml[parts.provider]}
 managed:
   policies:
     - match:

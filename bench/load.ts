@@ -6,8 +6,8 @@
 import { setMaxListeners } from 'node:events'
 import { Agent, request } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { buildReply, buildRequest, nonceLength, nonceOffset, placeNonce } from './reply.ts'
-import type { Script } from './reply.ts'
+import { buildRequest, createReply, nonceLength, placeNonce } from './reply.ts'
+import type { Framing, Script } from './reply.ts'
 import { percentile } from './statistics.ts'
 
 export interface LoadPlan {
@@ -15,12 +15,19 @@ export interface LoadPlan {
   readonly url: string
   readonly token: string
   readonly script: Script
+  /** How the replies arrive: a gateway unpacks what a provider framed, a pipe does not. */
+  readonly framing: Framing
   readonly requestBytes: number
   /** Connections, each with one request at a time. */
   readonly concurrency: number
   readonly requests: number
   /** Time over which the connections start; 0 starts them at once. */
   readonly rampMs: number
+  /**
+   * Starts a request each so many milliseconds, answered or not, instead of one whenever a
+   * connection is free; the run then lasts until it is stopped. 0: whenever one is free.
+   */
+  readonly everyMs: number
   /** Whatever is not answered by then is a fault. */
   readonly timeoutMs: number
 }
@@ -38,13 +45,19 @@ export interface LoadReport {
   readonly openPeak: number
 }
 
+/**
+ * Requests without a first byte while connections start one by one. Half of what waits to be
+ * accepted at the gateway: a machine that is busy with something else makes the start slower
+ * instead of having the kernel reset connections that nobody refused.
+ */
+const unansweredMax = 512
+
 /** Enough to see a pattern; a broken gateway would otherwise fill the terminal. */
 const faultsKept = 5
 
-export async function runLoad(plan: LoadPlan): Promise<LoadReport> {
+export async function runLoad(plan: LoadPlan, stop?: AbortSignal): Promise<LoadReport> {
   const streams = plan.script.kind === 'stream'
-  const template = Buffer.concat(buildReply(plan.script))
-  const offset = nonceOffset(template)
+  const reply = createReply(plan.script, plan.framing)
   const body = buildRequest(plan.requestBytes, streams)
   const agent = new Agent({ keepAlive: true, maxSockets: plan.concurrency, scheduling: 'fifo' })
   const deadline = AbortSignal.timeout(plan.timeoutMs)
@@ -54,14 +67,14 @@ export async function runLoad(plan: LoadPlan): Promise<LoadReport> {
   const gapMs: number[] = []
   let replies = 0
   let started = 0
+  let answered = 0
   let open = 0
   let openPeak = 0
 
   const exchange = (): Promise<void> =>
     new Promise((resolve, reject) => {
       const nonce = (started++).toString(16).padStart(nonceLength, '0')
-      const expected = Buffer.from(template)
-      expected.write(nonce, offset, 'latin1')
+      const expected = Buffer.concat(reply(nonce))
       const head = placeNonce(body.head, nonce)
       const outgoing = request(`${plan.url}/v1/messages?beta=true`, {
         agent,
@@ -83,6 +96,7 @@ export async function runLoad(plan: LoadPlan): Promise<LoadReport> {
         incoming.on('data', (chunk: Buffer) => {
           const now = performance.now()
           if (at === 0) {
+            answered++
             firstByteMs.push(now - sentAt)
             openPeak = Math.max(openPeak, ++open)
           } else if (plan.script.gapMs > 0) {
@@ -107,19 +121,35 @@ export async function runLoad(plan: LoadPlan): Promise<LoadReport> {
       })
     })
 
-  const connection = async (index: number): Promise<void> => {
-    await sleep((plan.rampMs * index) / plan.concurrency)
-    // One fault voids the run: the other connections need not go on either.
-    while (started < plan.requests && faults.length === 0) await exchange()
+  // One fault voids the run: the other connections need not go on either.
+  const isOver = (): boolean =>
+    started >= plan.requests || faults.length > 0 || stop?.aborted === true
+  const note = (error: unknown): void => {
+    if (faults.length < faultsKept) faults.push(describe(error))
+  }
+  const connection = async (): Promise<void> => {
+    while (!isOver()) await exchange()
   }
   const begunAt = performance.now()
-  await Promise.all(
-    Array.from({ length: plan.concurrency }, (_, index) =>
-      connection(index).catch((error: unknown) => {
-        if (faults.length < faultsKept) faults.push(describe(error))
-      }),
-    ),
-  )
+  // From the beginning, not from the one before: lateness must not add up.
+  const sleepUntil = async (ms: number): Promise<void> => {
+    const left = begunAt + ms - performance.now()
+    if (left > 0) await sleep(left)
+  }
+  const exchanges: Promise<void>[] = []
+  if (plan.everyMs > 0) {
+    while (!isOver()) {
+      exchanges.push(exchange().catch(note))
+      await sleepUntil(started * plan.everyMs)
+    }
+  } else {
+    for (let index = 0; index < plan.concurrency; index++) {
+      await sleepUntil((plan.rampMs * index) / plan.concurrency)
+      while (plan.rampMs > 0 && started - answered >= unansweredMax && !isOver()) await sleep(5)
+      exchanges.push(connection().catch(note))
+    }
+  }
+  await Promise.all(exchanges)
   const seconds = (performance.now() - begunAt) / 1000
   agent.destroy()
   return {

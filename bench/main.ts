@@ -16,6 +16,7 @@ import { parseOptions, usage } from './options.ts'
 import type { Options } from './options.ts'
 import { compare, renderMedians, renderTable } from './report.ts'
 import type { Figure, Result } from './report.ts'
+import type { Script } from './reply.ts'
 import { runRound } from './rounds.ts'
 import type { Harness, Round, Subject } from './rounds.ts'
 import { bootScenario, scenarios, shorten, withSpendGoals } from './scenarios.ts'
@@ -25,7 +26,7 @@ const root = dirname(import.meta.dirname)
 const children = join(root, '.tmp', 'bench')
 
 /** Starts one process under test; called anew for scenarios that measure memory. */
-type Starter = () => Promise<Subject>
+type Starter = (provider: Script['provider']) => Promise<Subject>
 
 async function main(options: Options): Promise<boolean> {
   await compileChildren()
@@ -33,6 +34,7 @@ async function main(options: Options): Promise<boolean> {
   if (options.subject === 'bundle') buildWhenStale()
   const upstream = await startChild(join(children, 'upstream.js'), [String(options.upstreamPort)])
   const client = await startChild(join(children, 'client.js'), [])
+  const besideClient = await startChild(join(children, 'client.js'), [])
   let site: Site | undefined
   try {
     if (options.subject !== 'floor') {
@@ -45,7 +47,7 @@ async function main(options: Options): Promise<boolean> {
       })
     }
     const starters = chooseStarters(options, upstream.port, site)
-    const results = await runScenarios(options, { upstream, client }, starters)
+    const results = await runScenarios(options, { upstream, client, besideClient }, starters)
     const wantsBoot = site !== undefined && options.scenarios.includes(bootScenario.name)
     const boot = wantsBoot && site !== undefined ? await measureBoot(site, options.rounds) : []
     print(results, boot)
@@ -53,7 +55,7 @@ async function main(options: Options): Promise<boolean> {
     const figures = [...results.flatMap((result) => result.figures), ...boot]
     return figures.every((figure) => figure.verdict !== 'missed')
   } finally {
-    await Promise.all([client.stop(), upstream.stop(), site?.close()])
+    await Promise.all([client.stop(), besideClient.stop(), upstream.stop(), site?.close()])
   }
 }
 
@@ -62,16 +64,23 @@ function chooseStarters(options: Options, upstreamPort: number, site: Site | und
   const startFloor = async (name: string): Promise<Subject> => {
     const child = await startChild(join(children, 'floor.js'), [String(upstreamPort)])
     const url = `http://127.0.0.1:${child.port}`
-    return { name, url, token: 'none', pid: child.pid, stop: () => child.stop() }
+    return {
+      name,
+      url,
+      token: 'none',
+      pid: child.pid,
+      unpacks: false,
+      stop: () => child.stop(),
+    }
   }
   const starters: Starter[] = [() => startFloor('floor')]
   if (site === undefined) starters.push(() => startFloor('second floor'))
-  else starters.push(() => site.start())
+  else starters.push((provider) => site.start(provider))
   const { against } = options
   if (against !== undefined) {
     const stop = (): Promise<void> => Promise.resolve()
     const { url, token, pid } = against
-    starters.push(() => Promise.resolve({ name: 'against', url, token, pid, stop }))
+    starters.push(() => Promise.resolve({ name: 'against', url, token, pid, unpacks: true, stop }))
   }
   return starters
 }
@@ -113,7 +122,7 @@ async function measureWarm(
 ): Promise<Series[]> {
   const subjects: Subject[] = []
   try {
-    for (const start of starters) subjects.push(await start())
+    for (const start of starters) subjects.push(await start(scenario.script.provider))
     const series = subjects.map(({ name }) => ({ name, rounds: new Array<Round>() }))
     for (let round = -1; round < rounds; round++) {
       // Every other round runs backwards: whoever comes second meets a machine that is warmer.
@@ -142,7 +151,7 @@ async function measureFresh(
   const series = starters.map(() => ({ name: '', rounds: new Array<Round>() }))
   for (let round = 0; round < rounds; round++) {
     for (const [i, start] of starters.entries()) {
-      const subject = await start()
+      const subject = await start(scenario.script.provider)
       try {
         const measured = await runRound(harness, subject, scenario)
         const own = series[i]

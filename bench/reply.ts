@@ -3,8 +3,11 @@
  * what arrives with it, so both build it from the same script. Each reply carries the nonce of
  * its request: two streams that got mixed up inside a gateway don't pass for whole ones.
  */
+import { chunkFrame } from '../spec/support/event-frames.ts'
 
 export interface Script {
+  /** Whose API answers: Bedrock's streams are framed by AWS, and have no pings. */
+  readonly provider: 'anthropic' | 'bedrock'
   /** A stream of server-sent events, or one JSON document. */
   readonly kind: 'stream' | 'json'
   /** Events of a stream, all kinds counted; at least 7. */
@@ -13,7 +16,15 @@ export interface Script {
   readonly gapMs: number
   /** `each`: every event its own HTTP chunk. `joined`: the whole burst as one chunk. */
   readonly chunks: 'each' | 'joined'
+  /** No paced stream ends before so many were open for two seconds; 0 waits for nobody. */
+  readonly together: number
 }
+
+/** How the events of a stream are wrapped: as clients read them, or as Bedrock sends them. */
+export type Framing = 'sse' | 'frames'
+
+/** The pieces in which a reply is written; its nonce is in the first. */
+export type Reply = (nonce: string) => Buffer[]
 
 /** Hexadecimal digits, so that it has one width and needs no escaping anywhere. */
 export const nonceLength = 8
@@ -26,35 +37,69 @@ const requestMark = '"user_id":"bench-'
 
 export const model = 'claude-sonnet-4-6'
 
-/** The reply in the pieces it is written in; the nonce is in the first piece. */
-export function buildReply(script: Script): Buffer[] {
-  if (script.kind === 'json') return [Buffer.from(JSON.stringify(message('Hello from the bench.')))]
-  const events = [
-    event({ type: 'message_start', message: { ...message(), stop_reason: null } }),
-    event({ type: 'content_block_start', index: 0, content_block: { type: 'text', text: '' } }),
-    event({ type: 'ping' }),
-    ...Array.from({ length: script.events - 6 }, (_, i) =>
-      event({
+/** What the upstream of `script` sends, or what a client is to get of it in another framing. */
+export function createReply(script: Script, framing: Framing = framingOf(script)): Reply {
+  if (script.kind === 'json') {
+    const text = JSON.stringify(message('Hello from the bench.'))
+    return (nonce) => [Buffer.from(placeNonce(text, nonce))]
+  }
+  const wrap = framing === 'sse' ? serverSentEvent : (data: Data) => chunkFrame(data.text)
+  const [opening, ...others] = buildEvents(script)
+  const rest = others.map(wrap)
+  return (nonce) => {
+    const first = wrap({ ...opening, text: placeNonce(opening.text, nonce) })
+    return script.chunks === 'each' ? [first, ...rest] : [Buffer.concat([first, ...rest])]
+  }
+}
+
+/** What the upstream itself sends. */
+export function framingOf({ provider }: Script): Framing {
+  return provider === 'bedrock' ? 'frames' : 'sse'
+}
+
+interface Data {
+  readonly type: string
+  readonly text: string
+}
+
+function buildEvents({ provider, events }: Script): [Data, ...Data[]] {
+  const isBedrock = provider === 'bedrock'
+  return [
+    data({ type: 'message_start', message: { ...message(), stop_reason: null } }),
+    data({ type: 'content_block_start', index: 0, content_block: { type: 'text', text: '' } }),
+    ...(isBedrock ? [] : [data({ type: 'ping' })]),
+    ...Array.from({ length: events - (isBedrock ? 5 : 6) }, (_, i) =>
+      data({
         type: 'content_block_delta',
         index: 0,
         delta: { type: 'text_delta', text: ` word ${i} — and "more"` },
       }),
     ),
-    event({ type: 'content_block_stop', index: 0 }),
-    event({
+    data({ type: 'content_block_stop', index: 0 }),
+    data({
       type: 'message_delta',
       delta: { stop_reason: 'end_turn', stop_sequence: null },
-      usage: { output_tokens: script.events },
+      usage: { output_tokens: events },
     }),
-    event({ type: 'message_stop' }),
+    data({ type: 'message_stop', ...(isBedrock ? { [metricsKey]: metrics } : {}) }),
   ]
-  if (script.chunks === 'each') return events.map((text) => Buffer.from(text))
-  return [Buffer.from(events.join(''))]
 }
 
-/** Where the nonce stands in the first piece of a reply. */
-export function nonceOffset(piece: Buffer): number {
-  return piece.indexOf(`msg_bench_${noNonce}`) + 'msg_bench_'.length
+/** What Bedrock adds to the last event; clients get it too. */
+const metricsKey = 'amazon-bedrock-invocationMetrics'
+const metrics = {
+  inputTokenCount: 25,
+  outputTokenCount: 20,
+  invocationLatency: 1_234,
+  firstByteLatency: 345,
+}
+
+function data(event: { readonly type: string; readonly [key: string]: unknown }): Data {
+  return { type: event.type, text: JSON.stringify(event) }
+}
+
+function serverSentEvent({ type, text }: Data): Buffer {
+  return Buffer.from(`event: ${type}\ndata: ${text}\n\n`)
 }
 
 /** Prose and source code as a coding assistant sends it: an escape every 25 bytes, some non-ASCII. */
@@ -88,8 +133,9 @@ export function buildRequest(bytes: number, streams: boolean): { head: string; t
   return { head, tail: Buffer.from(rest.slice(1)) }
 }
 
-export function placeNonce(head: string, nonce: string): string {
-  return head.replace(noNonce, nonce)
+/** Puts a nonce where a request's head, or a reply's first event, has room for it. */
+export function placeNonce(text: string, nonce: string): string {
+  return text.replace(noNonce, nonce)
 }
 
 /** The nonce in the first bytes of a request body; undefined when they don't reach that far. */
@@ -117,8 +163,4 @@ function message(text?: string): Record<string, unknown> {
       service_tier: 'standard',
     },
   }
-}
-
-function event(data: { readonly type: string; readonly [key: string]: unknown }): string {
-  return `event: ${data.type}\ndata: ${JSON.stringify(data)}\n\n`
 }

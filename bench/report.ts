@@ -3,7 +3,7 @@
  * verdicts, and the Markdown table that `bench/README.md` shows. `main.ts` calls it.
  */
 import type { Round } from './rounds.ts'
-import type { Goals, Scenario } from './scenarios.ts'
+import type { Bound, Goals, Scenario } from './scenarios.ts'
 import { estimate, judge, median } from './statistics.ts'
 import type { Estimate, Verdict } from './statistics.ts'
 
@@ -12,6 +12,8 @@ export interface Figure {
   readonly estimate: Estimate
   readonly goal: number | undefined
   readonly verdict: Verdict | undefined
+  readonly target: number | undefined
+  readonly targetVerdict: Verdict | undefined
 }
 
 /** One subject in one scenario, next to the floor of the same rounds. */
@@ -26,7 +28,7 @@ export interface Result {
 
 interface FigureRule {
   readonly name: string
-  readonly goal: keyof Goals | undefined
+  readonly goal: keyof Goals
   readonly of: (round: Round, floor: Round) => number
 }
 
@@ -37,7 +39,7 @@ const rules: readonly FigureRule[] = [
     goal: 'addedFirstByteMs',
     of: (a, b) => a.firstByteMs - b.firstByteMs,
   },
-  { name: 'gap p99 ratio', goal: undefined, of: (a, b) => a.gapMs / b.gapMs },
+  { name: 'gap p99 ratio', goal: 'gapRatio', of: (a, b) => a.gapMs / b.gapMs },
   {
     name: 'memory per stream ratio',
     goal: 'memoryRatio',
@@ -58,8 +60,7 @@ export function compare(
       return beside === undefined ? [] : [rule.of(round, beside)]
     })
     if (values.some(Number.isNaN)) return []
-    const goal = rule.goal === undefined ? undefined : scenario.goals[rule.goal]
-    return [toFigure(rule.name, values, goal)]
+    return [toFigure(rule.name, values, scenario.goals[rule.goal])]
   })
   return { scenario: scenario.name, about: scenario.about, subject, figures, rounds, floor }
 }
@@ -67,22 +68,25 @@ export function compare(
 export function toFigure(
   name: string,
   values: readonly number[],
-  goal: number | undefined,
+  bound: Bound | undefined,
 ): Figure {
   const figure = estimate(values)
+  const { goal, target } = bound ?? {}
   return {
     name,
     estimate: figure,
     goal,
     verdict: goal === undefined ? undefined : judge(figure, goal),
+    target,
+    targetVerdict: target === undefined ? undefined : judge(figure, target),
   }
 }
 
 /** Markdown: a row per figure, then a row of absolute medians per scenario for orientation. */
 export function renderTable(results: readonly Result[], others: readonly Figure[]): string {
   const rows = [
-    '| scenario | subject | figure | median | interval | goal | verdict |',
-    '|---|---|---|---|---|---|---|',
+    '| scenario | subject | figure | median | interval | goal | verdict | target | verdict |',
+    '|---|---|---|---|---|---|---|---|---|',
   ]
   for (const result of results) {
     for (const figure of result.figures) {
@@ -111,9 +115,22 @@ export function renderMedians(results: readonly Result[]): string {
 
 function renderFigure(scenario: string, subject: string, figure: Figure): string {
   const { median: middle, low, high } = figure.estimate
-  const goal = figure.goal === undefined ? '' : `≤ ${figure.goal}`
-  const interval = `${show(low)} – ${show(high)}`
-  return `| ${scenario} | ${subject} | ${figure.name} | ${show(middle)} | ${interval} | ${goal} | ${figure.verdict ?? ''} |`
+  const cells = [
+    scenario,
+    subject,
+    figure.name,
+    show(middle),
+    `${show(low)} – ${show(high)}`,
+    showBound(figure.goal),
+    figure.verdict ?? '',
+    showBound(figure.target),
+    figure.targetVerdict ?? '',
+  ]
+  return `| ${cells.join(' | ')} |`
+}
+
+function showBound(bound: number | undefined): string {
+  return bound === undefined ? '' : `≤ ${bound}`
 }
 
 function renderRounds(scenario: string, subject: string, rounds: readonly Round[]): string {

@@ -7,7 +7,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Child } from './child.ts'
 import type { LoadPlan, LoadReport } from './load.ts'
 import { readUsage } from './proc.ts'
-import type { Scenario } from './scenarios.ts'
+import { framingOf } from './reply.ts'
+import type { Beside, Scenario } from './scenarios.ts'
 
 /** A running gateway under test, or the floor. */
 export interface Subject {
@@ -16,6 +17,8 @@ export interface Subject {
   readonly token: string
   /** Absent for a gateway somewhere else: its CPU and memory are then not measured. */
   readonly pid: number | undefined
+  /** Clients get server-sent events whatever the upstream sends; a pipe passes on its framing. */
+  readonly unpacks: boolean
   /** Inference lines audited since the start; absent where nobody can count them. */
   readonly audited?: () => number
   stop(): Promise<void>
@@ -24,6 +27,8 @@ export interface Subject {
 export interface Harness {
   readonly upstream: Child
   readonly client: Child
+  /** Loads the subject beside the client, so that the client's clock is not held up by it. */
+  readonly besideClient: Child
 }
 
 export interface Round {
@@ -67,18 +72,20 @@ export async function runRound(
       residentPeakBytes = Math.max(residentPeakBytes, readUsage(pid).residentBytes)
     }
   }, samplingMs)
-  let report: LoadReport
+  let reports: Reports
   try {
-    report = await run(harness.client, planFor(subject, scenario))
+    reports = await runLoads(harness, subject, scenario)
   } finally {
     clearInterval(sampler)
   }
+  const { report, beside } = reports
+  const streams = scenario.requests + (beside?.replies ?? 0)
   await sleep(settleMs)
   const after = pid === undefined ? undefined : readUsage(pid)
   const served = await harness.upstream.ask({ kind: 'served' })
-  const faults = findFaults(scenario, report, served)
+  const faults = findFaults(scenario, reports, served)
   if (subject.audited !== undefined && faults.length === 0) {
-    faults.push(...(await missingAudit(subject.audited, auditedBefore + scenario.requests)))
+    faults.push(...(await missingAudit(subject.audited, auditedBefore + streams)))
   }
   if (faults.length > 0) {
     throw new Error(`${scenario.name} against ${subject.name} is void: ${faults.join('; ')}`)
@@ -86,7 +93,7 @@ export async function runRound(
   const cpuSeconds = (after?.cpuSeconds ?? Number.NaN) - (before?.cpuSeconds ?? Number.NaN)
   const growth = residentPeakBytes - (before?.residentBytes ?? Number.NaN)
   return {
-    cpuSeconds: (cpuSeconds / scenario.requests) * 1000,
+    cpuSeconds: (cpuSeconds / streams) * 1000,
     firstByteMs: report.firstByteMs.p50,
     firstByteP99Ms: report.firstByteMs.p99,
     gapMs: report.gapMs.p99,
@@ -97,13 +104,23 @@ export async function runRound(
 }
 
 /** What makes a round worthless: see the messages. */
-export function findFaults(scenario: Scenario, report: LoadReport, served: unknown): string[] {
-  const faults = [...report.faults]
+export function findFaults(
+  scenario: Scenario,
+  { report, beside }: Reports,
+  served: unknown,
+): string[] {
+  const faults = [...report.faults, ...(beside?.faults ?? [])]
   if (report.replies !== scenario.requests) {
     faults.push(`${report.replies} whole replies for ${scenario.requests} requests`)
   }
-  if (served !== scenario.requests) {
-    faults.push(`the upstream served ${String(served)} of ${scenario.requests} requests`)
+  const sent = scenario.requests + (beside?.replies ?? 0)
+  if (served !== sent) {
+    faults.push(`the upstream served ${String(served)} of ${sent} requests`)
+  }
+  if (scenario.beside !== undefined) {
+    const due = Math.floor((report.seconds * 1000) / scenario.beside.everyMs)
+    const got = beside?.replies ?? 0
+    if (got < due) faults.push(`only ${got} of ${due} requests beside the others`)
   }
   if (scenario.measuresMemory && report.openPeak < scenario.concurrency) {
     faults.push(`only ${report.openPeak} of ${scenario.concurrency} streams were open at once`)
@@ -111,10 +128,49 @@ export function findFaults(scenario: Scenario, report: LoadReport, served: unkno
   return faults
 }
 
+/** The load of the scenario, and what passed beside it. */
+export interface Reports {
+  readonly report: LoadReport
+  readonly beside?: LoadReport | undefined
+}
+
+async function runLoads(harness: Harness, subject: Subject, scenario: Scenario): Promise<Reports> {
+  const plan = planFor(subject, scenario)
+  if (scenario.beside === undefined) return { report: await run(harness.client, plan) }
+  const main = async (): Promise<LoadReport> => {
+    const report = await run(harness.client, plan)
+    await harness.besideClient.ask({ kind: 'stop' })
+    return report
+  }
+  const [beside, report] = await Promise.all([
+    run(harness.besideClient, planBeside(plan, scenario.beside)),
+    main(),
+  ])
+  return { report, beside }
+}
+
 function planFor(subject: Subject, scenario: Scenario): LoadPlan {
   const { script, requestBytes, concurrency, requests, rampMs, timeoutMs } = scenario
-  const { url, token } = subject
-  return { url, token, script, requestBytes, concurrency, requests, rampMs, timeoutMs }
+  const { url, token, unpacks } = subject
+  const framing = unpacks ? 'sse' : framingOf(script)
+  return {
+    url,
+    token,
+    script,
+    framing,
+    requestBytes,
+    concurrency,
+    requests,
+    rampMs,
+    timeoutMs,
+    everyMs: 0,
+  }
+}
+
+/** As many as fit into the time the main load has; it is stopped with that. */
+function planBeside(plan: LoadPlan, { requestBytes, everyMs }: Beside): LoadPlan {
+  const requests = Math.ceil(plan.timeoutMs / everyMs)
+  return { ...plan, requestBytes, everyMs, requests, concurrency: requests }
 }
 
 async function run(client: Child, plan: LoadPlan): Promise<LoadReport> {

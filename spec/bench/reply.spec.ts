@@ -1,54 +1,91 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import {
-  buildReply,
-  buildRequest,
-  findNonce,
-  nonceLength,
-  nonceOffset,
-  placeNonce,
-} from '../../bench/reply.ts'
-import type { Script } from '../../bench/reply.ts'
+import { buildRequest, createReply, findNonce, nonceLength, placeNonce } from '../../bench/reply.ts'
+import type { Framing, Script } from '../../bench/reply.ts'
+import { createEventStreamDecoder } from '../../lib/stream/event-stream.ts'
 
-const stream: Script = { kind: 'stream', events: 20, gapMs: 0, chunks: 'each' }
+const stream: Script = {
+  provider: 'anthropic',
+  kind: 'stream',
+  events: 20,
+  gapMs: 0,
+  chunks: 'each',
+  together: 0,
+}
+const bedrock: Script = { ...stream, provider: 'bedrock' }
+
+function pieces(script: Script, framing?: Framing): Buffer[] {
+  return createReply(script, framing)('deadbeef')
+}
+
+function textOf(script: Script, framing?: Framing): string {
+  return Buffer.concat(pieces(script, framing)).toString()
+}
 
 test('reply: a stream has as many events as its script says, each in its own piece', () => {
-  const pieces = buildReply(stream)
-  assert.equal(pieces.length, 20)
-  for (const piece of pieces) assert.match(piece.toString(), /^event: \w+\ndata: \{.*\}\n\n$/)
+  for (const script of [stream, bedrock]) {
+    const events = pieces(script, 'sse')
+    assert.equal(events.length, 20)
+    for (const event of events) assert.match(event.toString(), /^event: \w+\ndata: \{.*\}\n\n$/)
+    assert.equal(pieces(script).length, 20)
+  }
 })
 
 test('reply: a joined burst has the same bytes in one piece', () => {
-  const joined = buildReply({ ...stream, chunks: 'joined' })
-  assert.equal(joined.length, 1)
-  assert.deepEqual(Buffer.concat(buildReply(stream)), joined[0])
+  for (const script of [stream, bedrock]) {
+    const joined = pieces({ ...script, chunks: 'joined' })
+    assert.equal(joined.length, 1)
+    assert.deepEqual(Buffer.concat(pieces(script)), joined[0])
+  }
 })
 
 test('reply: a stream is a message a meter can count', () => {
-  const events = buildReply(stream).map((piece) => {
-    const parsed: unknown = JSON.parse(piece.toString().split('data: ')[1] ?? '')
-    assert.ok(typeof parsed === 'object' && parsed !== null)
-    return parsed
-  })
-  const types = events.map((event) => ('type' in event ? event.type : undefined))
-  assert.equal(types[0], 'message_start')
-  assert.equal(types.at(-2), 'message_delta')
-  assert.equal(types.at(-1), 'message_stop')
-  assert.match(JSON.stringify(events[0]), /"input_tokens":25/)
-  assert.match(JSON.stringify(events.at(-2)), /"output_tokens":20/)
+  for (const script of [stream, bedrock]) {
+    const events = pieces(script, 'sse').map((piece) => {
+      const parsed: unknown = JSON.parse(piece.toString().split('data: ')[1] ?? '')
+      assert.ok(typeof parsed === 'object' && parsed !== null)
+      return parsed
+    })
+    const types = events.map((event) => ('type' in event ? event.type : undefined))
+    assert.equal(types[0], 'message_start')
+    assert.equal(types.at(-2), 'message_delta')
+    assert.equal(types.at(-1), 'message_stop')
+    assert.match(JSON.stringify(events[0]), /"input_tokens":25/)
+    assert.match(JSON.stringify(events.at(-2)), /"output_tokens":20/)
+  }
+})
+
+test('reply: an Anthropic stream pings, one of Bedrock has its metrics instead', () => {
+  assert.match(textOf(stream), /event: ping/)
+  assert.doesNotMatch(textOf(bedrock, 'sse'), /ping/)
+  assert.match(textOf(bedrock, 'sse'), /amazon-bedrock-invocationMetrics/)
+})
+
+test('reply: the frames of Bedrock hold the very events a client is to get', () => {
+  const decoder = createEventStreamDecoder()
+  const events = pieces(bedrock).map((frame) => decoder.push(frame))
+  assert.equal(decoder.failure(), null)
+  assert.deepEqual(
+    events,
+    pieces(bedrock, 'sse').map((event) => event.toString()),
+  )
 })
 
 test('reply: a document is one JSON message', () => {
-  const [piece, ...rest] = buildReply({ ...stream, kind: 'json' })
+  const [piece, ...rest] = pieces({ ...stream, kind: 'json' })
   assert.equal(rest.length, 0)
   assert.match(JSON.stringify(JSON.parse(piece?.toString() ?? '')), /"stop_reason":"end_turn"/)
 })
 
-test('reply: the nonce has its place in streams and documents', () => {
-  for (const kind of ['stream', 'json'] as const) {
-    const [piece = Buffer.alloc(0)] = buildReply({ ...stream, kind })
-    const at = nonceOffset(piece)
-    assert.equal(piece.toString('latin1', at - 4, at + nonceLength + 1), 'nch_00000000"')
+test('reply: each reply of one script has its own nonce, in its first piece only', () => {
+  for (const script of [stream, bedrock, { ...stream, kind: 'json' } as const]) {
+    const reply = createReply(script)
+    const [first, ...rest] = reply('deadbeef')
+    const [other, ...otherRest] = reply('12345678')
+    assert.ok(first !== undefined && other !== undefined)
+    assert.notDeepEqual(first, other)
+    assert.deepEqual(rest, otherRest)
+    assert.match(textOf(script, 'sse'), /"msg_bench_deadbeef"/)
   }
 })
 

@@ -45,9 +45,30 @@ test('report: what was not measured in every round is left out, not shown as rea
 
 test('report: every figure with a goal has a row with its verdict', () => {
   const result = compare(burst, 'gateway', [round({ cpuSeconds: 3 })], [round()])
-  const table = renderTable([result], [toFigure('idle RSS, MB', [90], 110)])
-  assert.match(table, /burst-20.*CPU ratio \| 3\.00 \| 3\.00 – 3\.00 \| ≤ 1\.1 \| missed/)
-  assert.match(table, /boot \| gateway \| idle RSS, MB \| 90\.00 .* ≤ 110 \| reached/)
+  const table = renderTable([result], [toFigure('idle RSS, MB', [90], { goal: 110 })])
+  assert.match(
+    table,
+    /burst-20.*CPU ratio \| 3\.00 \| 3\.00 – 3\.00 \| ≤ 1\.1 \| missed \| ≤ 1 \| missed/,
+  )
+  assert.match(table, /boot \| gateway \| idle RSS, MB \| 90\.00 .* ≤ 110 \| reached \|  \|  \|/)
+})
+
+test('report: a goal and a stricter target each have their verdict', () => {
+  const { goal, verdict, target, targetVerdict } = toFigure('x', [1.05], { goal: 1.1, target: 1 })
+  assert.deepEqual([goal, verdict, target, targetVerdict], [1.1, 'reached', 1, 'missed'])
+})
+
+test('report: a goal for gaps is judged by their 99th percentiles', () => {
+  const interference = scenarios.find(({ name }) => name === 'interference')
+  assert.ok(interference !== undefined)
+  const { figures } = compare(
+    interference,
+    'gateway',
+    [round({ gapMs: 25 })],
+    [round({ gapMs: 10 })],
+  )
+  const gap = figures.find(({ name }) => name === 'gap p99 ratio')
+  assert.deepEqual([gap?.estimate.median, gap?.goal, gap?.verdict], [2.5, 2, 'missed'])
 })
 
 test('report: the floor stands once above all that ran with it', () => {

@@ -6,7 +6,7 @@ import type { Child } from '../../bench/child.ts'
 import { runLoad } from '../../bench/load.ts'
 import type { LoadPlan, LoadReport } from '../../bench/load.ts'
 import { listenOnLoopback } from '../../bench/loopback.ts'
-import { buildReply, findNonce, nonceOffset } from '../../bench/reply.ts'
+import { createReply, findNonce } from '../../bench/reply.ts'
 import { findFaults, runRound } from '../../bench/rounds.ts'
 import { scenarios, shorten } from '../../bench/scenarios.ts'
 import type { Scenario } from '../../bench/scenarios.ts'
@@ -25,20 +25,40 @@ const good: LoadReport = {
 }
 
 test('rounds: a round that client and upstream agree on has no faults', () => {
-  assert.deepEqual(findFaults(scenario, good, 10), [])
+  assert.deepEqual(findFaults(scenario, { report: good }, 10), [])
 })
 
 test('rounds: a fault of the client, a lost reply and a retried request each void the round', () => {
-  assert.deepEqual(findFaults(scenario, { ...good, faults: ['status 500'] }, 10), ['status 500'])
-  assert.match(findFaults(scenario, { ...good, replies: 9 }, 10).join(), /9 whole replies for 10/)
-  assert.match(findFaults(scenario, good, 11).join(), /served 11 of 10/)
-  assert.match(findFaults(scenario, good, undefined).join(), /served undefined/)
+  assert.deepEqual(findFaults(scenario, { report: { ...good, faults: ['status 500'] } }, 10), [
+    'status 500',
+  ])
+  assert.match(
+    findFaults(scenario, { report: { ...good, replies: 9 } }, 10).join(),
+    /9 whole replies for 10/,
+  )
+  assert.match(findFaults(scenario, { report: good }, 11).join(), /served 11 of 10/)
+  assert.match(findFaults(scenario, { report: good }, undefined).join(), /served undefined/)
 })
 
 test('rounds: memory per stream counts only when all streams were open at once', () => {
   const slow = { ...scenario, measuresMemory: true, concurrency: 10 }
-  assert.match(findFaults(slow, { ...good, openPeak: 9 }, 10).join(), /only 9 of 10 streams/)
-  assert.deepEqual(findFaults(slow, { ...good, openPeak: 10 }, 10), [])
+  assert.match(
+    findFaults(slow, { report: { ...good, openPeak: 9 } }, 10).join(),
+    /only 9 of 10 streams/,
+  )
+  assert.deepEqual(findFaults(slow, { report: { ...good, openPeak: 10 } }, 10), [])
+})
+
+test('rounds: what passes beside must be whole, served and as much as was due', () => {
+  const both = { ...scenario, beside: { requestBytes: 1_000, everyMs: 125 } }
+  const eight = { ...good, replies: 8 }
+  assert.deepEqual(findFaults(both, { report: good, beside: eight }, 18), [])
+  assert.match(findFaults(both, { report: good, beside: eight }, 10).join(), /served 10 of 18/)
+  const seven = { ...good, replies: 7 }
+  assert.match(findFaults(both, { report: good, beside: seven }, 17).join(), /only 7 of 8 requests/)
+  assert.match(findFaults(both, { report: good }, 10).join(), /only 0 of 8 requests/)
+  const broken = { ...eight, faults: ['status 413'] }
+  assert.deepEqual(findFaults(both, { report: good, beside: broken }, 18), ['status 413'])
 })
 
 test('rounds: measures this process while it serves, and voids what it did not audit', async () => {
@@ -50,9 +70,7 @@ test('rounds: measures this process while it serves, and voids what it did not a
     request.on('end', () => {
       served++
       audited++
-      const reply = Buffer.concat(buildReply(scenario.script))
-      reply.write(findNonce(body) ?? '', nonceOffset(reply), 'latin1')
-      response.end(reply)
+      response.end(Buffer.concat(createReply(scenario.script)(findNonce(body) ?? '')))
     })
   })
   const url = `http://127.0.0.1:${await listenOnLoopback(server, 0)}`
@@ -62,16 +80,18 @@ test('rounds: measures this process while it serves, and voids what it did not a
     return null
   })
   const client = stand((question) => (question.plan === undefined ? 0 : runLoad(question.plan)))
+  const harness = { upstream, client, besideClient: client }
   const subject = {
     name: 'itself',
     url,
     token: 't',
     pid: process.pid,
+    unpacks: true,
     audited: () => audited,
     stop: () => Promise.resolve(),
   }
   try {
-    const round = await runRound({ upstream, client }, subject, scenario)
+    const round = await runRound(harness, subject, scenario)
     assert.ok(round.cpuSeconds >= 0 && round.cpuSeconds < 60)
     assert.ok(round.residentPeakBytes > 20e6)
     assert.ok(round.firstByteMs > 0)
@@ -79,11 +99,11 @@ test('rounds: measures this process while it serves, and voids what it did not a
 
     const forgetful = { ...subject, audited: () => 0 }
     await assert.rejects(
-      runRound({ upstream, client }, forgetful, scenario),
+      runRound(harness, forgetful, scenario),
       /burst-20 against itself is void: 0 audit lines where 10 belong/,
     )
     const elsewhere = { ...subject, pid: undefined }
-    assert.ok(Number.isNaN((await runRound({ upstream, client }, elsewhere, scenario)).cpuSeconds))
+    assert.ok(Number.isNaN((await runRound(harness, elsewhere, scenario)).cpuSeconds))
   } finally {
     server.closeAllConnections()
     server.close()

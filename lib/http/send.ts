@@ -9,6 +9,7 @@ import { TLSSocket } from 'node:tls'
 import { ClientGone, DeadlineExceeded, ShuttingDown } from '../kernel/abort.ts'
 import type { Log } from '../kernel/log.ts'
 import { createTapRunner, type Outcome, type TapRunner } from '../stream/tap.ts'
+import { writeChunk } from './chunk.ts'
 import { describeError } from './describe-error.ts'
 import type { Reply } from './exchange.ts'
 import type { Wait, Watchdog } from './watchdog.ts'
@@ -101,11 +102,15 @@ async function pump(
       if (done) return null
       if (value.length === 0) continue
       taps.chunk(value)
-      if (flushing !== null) {
+      let hasRoom: boolean
+      if (flushing === null) {
+        hasRoom = writeChunk(res, value)
+      } else {
         clearImmediate(flushing)
         flushing = null
+        hasRoom = res.write(value)
       }
-      if (res.write(value)) continue
+      if (hasRoom) continue
       await new Promise<void>((resolve) => {
         wake = waitForDrain(res, resolve, client, parts)
       })
@@ -127,13 +132,15 @@ function waitForDrain(
   client: Client,
   parts: SendParts,
 ): () => void {
+  // Of a reply that has its connection, the connection's: `res` knows only of its own writes.
+  const draining = res.socket ?? res
   const over = (): void => {
     parts.watchdog.stop(wait)
-    res.off('drain', over)
+    draining.off('drain', over)
     resume()
   }
   const wait = boundStall(res, client, parts)
-  res.on('drain', over)
+  draining.on('drain', over)
   return over
 }
 

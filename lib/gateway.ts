@@ -59,7 +59,7 @@ export async function createGateway(given: GatewayParts): Promise<Gateway> {
   const { signal } = given
   const { metrics: asked } = config.extensions
   const knows = (model: string): boolean => generations.current.knows(model)
-  const metrics = asked === undefined ? null : createMetrics(asked, knows)
+  const metrics = asked === undefined ? null : createMetrics(asked, knows, given)
   const parts = metrics === null ? given : { ...given, audit: metrics.watch(given.audit) }
   const certificate = config.listen.tls && readCertificate(config.listen.tls)
   const observers = metrics?.observers ?? null
@@ -87,7 +87,7 @@ export async function createGateway(given: GatewayParts): Promise<Gateway> {
   return {
     async listen() {
       const port = await server.listen()
-      await metrics?.start(sourcesOf(lasting, () => certificates.ends(), parts))
+      await metrics?.start(sourcesOf(lasting, generations, certificates, parts))
       announce(parts, port)
     },
     async drain(reason) {
@@ -111,17 +111,27 @@ export async function createGateway(given: GatewayParts): Promise<Gateway> {
 }
 
 function sourcesOf(
-  { admission, database, spend, readiness }: Lasting,
-  certificates: Sources['certificates'],
+  { admission, database, spend, telemetry, readiness }: Lasting,
+  generations: Generations,
+  certificates: Certificates,
   { facts }: GatewayParts,
 ): Sources {
   let isReady = true
   const ready = (): boolean => {
     // Asked for the next scrape: a probe of a database that hangs takes its time.
-    void Promise.resolve(readiness()).then((missing) => (isReady = missing === null))
+    void Promise.resolve(readiness()).then((missing) => (isReady = missing === null)) // never rejects
     return isReady
   }
-  return { ...facts, admission, store: database.store, spend, ready, certificates }
+  return {
+    ...facts,
+    admission,
+    store: database.store,
+    spend,
+    ready,
+    certificates: () => certificates.ends(),
+    telemetry: () => telemetry.backlog(),
+    revokedSessions: () => generations.current.revokedSessions(),
+  }
 }
 
 /** A new generation answers only once it is whole; until then nothing has changed. */

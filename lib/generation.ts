@@ -3,7 +3,7 @@
  * upstreams and the routes. A generation answers the requests that reach it
  * until the last one is over, and then gives back what it holds; `gateway.ts` owns what outlives it.
  */
-import { groupsOfAll } from './catalogue/resolve.ts'
+import { type Catalogue, groupsOfAll } from './catalogue/resolve.ts'
 import type { Config } from './config.ts'
 import type { EnvironmentSettings } from './config/environment.ts'
 import { createEgresses } from './egress/purpose.ts'
@@ -13,10 +13,9 @@ import { type ClientAddressReader, createClientAddressReader } from './http/clie
 import { createEdge, type Edge } from './http/edge.ts'
 import type { Readiness } from './http/health.ts'
 import { createLimitCheck } from './http/limits.ts'
-import { createRouter, type Route } from './http/router.ts'
+import { createRouter } from './http/router.ts'
 import { createIdentity } from './identity/identity.ts'
 import type { Clock } from './kernel/clock.ts'
-import { statusOf } from './kernel/errors.ts'
 import type { Audit, Log } from './kernel/log.ts'
 import type { Observers } from './metrics/families.ts'
 import { createRoutes } from './routes.ts'
@@ -50,6 +49,8 @@ export interface Generation {
   readonly clientAddress: ClientAddressReader
   /** Whether `model` is one that this configuration knows, however it is spelled. */
   knows(model: string): boolean
+  /** How many sessions are revoked that would not have ended yet. */
+  revokedSessions(): number
   /** Loads the identity provider's metadata; rejects with one line for the operator. */
   discover(): Promise<void>
   /** Loads what needs the database. Before it, it answers nobody. */
@@ -80,21 +81,21 @@ export function createGeneration(config: Config, lasting: Lasting): Generation {
   const made = { egress: egresses.service, identity, upstreams, counter }
   const { store } = database
   const handlers = createHandlers(config, { ...lasting, ...made, store })
-  const routes = createRoutes(handlers)
   const edge = createEdge({
-    router: createRouter(routes),
+    router: createRouter(createRoutes(handlers)),
     access: createAccessControl(config.access_control, audit),
     noticePublicClient: createPublicClientNotice(audit, log),
     checkLimits: createLimitCheck(config.limits),
     authenticate: (exchange) => identity.authenticate(exchange),
+    observe: observers?.request,
   })
-  const requests = countOpen(observers === null ? edge : observe(edge, routes, observers))
-  const everyGroup = groupsOfAll(config.upstreams)
+  const requests = countOpen(edge)
   return {
     config,
     edge: requests.counted,
     clientAddress: createClientAddressReader(config.listen.trusted_proxies, log),
-    knows: (model) => handlers.catalogue.resolve(model, everyGroup).kind === 'routes',
+    knows: rememberKnown(handlers.catalogue, groupsOfAll(config.upstreams)),
+    revokedSessions: () => identity.revokedSessions(),
     discover: () => identity.ready(),
     start: () => identity.start(),
     idle: () => requests.idle(),
@@ -107,21 +108,22 @@ export function createGeneration(config: Config, lasting: Lasting): Generation {
   }
 }
 
-/** Counts answers by the route of the table; whatever has none there is `other`. */
-function observe(edge: Edge, routes: readonly Route[], observers: Observers): Edge {
-  const exact = new Set(routes.flatMap((route) => ('path' in route ? [route.path] : [])))
-  const prefixes = routes.flatMap((route) => ('prefix' in route ? [route.prefix] : []))
-  const nameOf = (path: string): string =>
-    exact.has(path) ? path : (prefixes.find((prefix) => path.startsWith(prefix)) ?? 'other')
-  return async (exchange) => {
-    try {
-      const reply = await edge(exchange)
-      observers.request(nameOf(exchange.path), reply.status)
-      return reply
-    } catch (error) {
-      observers.request(nameOf(exchange.path), statusOf(error))
-      throw error
-    }
+/** A name longer than this is nobody's; and a piece of a long text would keep all of it. */
+const rememberedLengthMax = 200
+/** Clients spell the few models there are in few ways. */
+const rememberedMax = 1000
+
+/** What is known once is known until the configuration is replaced; asked for each call. */
+function rememberKnown(
+  catalogue: Catalogue,
+  groups: readonly string[],
+): (model: string) => boolean {
+  const known = new Set<string>()
+  return (model) => {
+    if (known.has(model)) return true
+    if (catalogue.resolve(model, groups).kind !== 'routes') return false
+    if (model.length <= rememberedLengthMax && known.size < rememberedMax) known.add(model)
+    return true
   }
 }
 

@@ -191,7 +191,7 @@ function routing(
     price: createPrice(book, log),
     spend: gateOf(config, spend),
     countInput: counter.count,
-    addedMs: observers?.added,
+    watchAnswer: observers?.answer,
     estimate: (body, routes) =>
       estimate({ bodyBytes: body.bytes.length, maxTokens: body.value('max_tokens'), routes }, book),
     billingTag: config.admin?.billing_group_tag,

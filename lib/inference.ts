@@ -46,8 +46,8 @@ export interface InferenceParts {
   readonly openMeter: OpenMeter
   readonly price: Price
   readonly spend: SpendGate
-  /** Told of the time of a call that was ours, before its first upstream was asked. */
-  readonly addedMs: ((ms: number) => void) | undefined
+  /** Watches an answer; given the time of its call that was ours, before an upstream was asked. */
+  readonly watchAnswer: ((beforeMs: number, streams: boolean) => Tap) | undefined
   /** For answers that do not say what their input was. */
   readonly countInput: CountInput
   /** The most a call may cost (`extensions.spend.reserve`). */
@@ -98,14 +98,15 @@ export function createInference(parts: InferenceParts): (operation: Operation) =
         place.leave()
         reserved.release()
       }
-      parts.addedMs?.(parts.clock.elapsed() - exchange.startedAt - bodyMs)
+      const beforeMs = parts.clock.elapsed() - exchange.startedAt - bodyMs
       const result = await parts.failover.first(routes, ask, exchange.path)
       place.releaseBytes()
       if (result.kind === 'client-gone') throw new ClientGone()
       if (result.kind === 'exhausted') refuseExhausted(result.attempts)
       const { answer } = result
       const spelling = sentTo(answer, routes)
-      return reply({ answer, sent: spelling, ask, usage: admitted.headers, entry, leave }, parts)
+      const usage = admitted.headers
+      return reply({ answer, sent: spelling, ask, usage, entry, leave, beforeMs }, parts)
     } catch (error) {
       leave()
       return endWith(error, entry)
@@ -252,6 +253,8 @@ interface Answered {
   readonly entry: InferenceEntry
   /** Gives the room of the call back. */
   readonly leave: () => void
+  /** What the gateway took of the call before an upstream was asked. */
+  readonly beforeMs: number
 }
 
 /** From here on the head is out: what goes wrong is told inside the body and in the audit. */
@@ -265,6 +268,7 @@ function reply(call: Answered, parts: InferenceParts): Reply {
   const metered = { streams: ask.streams, model: sent, contentType: contentTypeOf(answer) }
   const meter = isMetered ? parts.openMeter(metered) : null
   const leaving: Tap = { name: 'admission', settle: () => call.leave() }
+  const watch = parts.watchAnswer?.(call.beforeMs, isMetered && ask.streams)
   const audit = entry.tap(answer.status, (ended) => finish(ended, meter, call, parts))
   return {
     status: answer.status,
@@ -273,7 +277,7 @@ function reply(call: Answered, parts: InferenceParts): Reply {
       : answer.headers,
     body: answer.body,
     // The meter settles before the audit line that reports its figures.
-    taps: meter === null ? [audit, leaving] : [meter, audit, leaving],
+    taps: [meter, audit, leaving, watch].filter((tap) => tap !== null && tap !== undefined),
     breakOff: (reason) => breakOff(reason, meter, ask, answer, parts.log),
   }
 }

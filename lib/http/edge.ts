@@ -3,10 +3,10 @@
  * protocol: it decides which refusal a client gets when several apply.
  */
 import type { Caller } from '../kernel/caller.ts'
-import { fail } from '../kernel/errors.ts'
+import { fail, statusOf } from '../kernel/errors.ts'
 import type { AccessControl } from './access-control.ts'
 import type { Exchange, Reply } from './exchange.ts'
-import type { Router } from './router.ts'
+import type { ExactRoute, Router } from './router.ts'
 import type { ServedExchange } from './served-exchange.ts'
 
 export interface EdgeParts {
@@ -18,16 +18,41 @@ export interface EdgeParts {
   readonly checkLimits: (exchange: ServedExchange) => void
   /** The caller of a valid session; throws `session/invalid-token`. */
   readonly authenticate: (exchange: Exchange) => Promise<Caller> | Caller
+  /** Told of every answer: the path or prefix in the route table, or `other`, and the status. */
+  readonly observe?: ((route: string, status: number) => void) | undefined
 }
 
 export type Edge = (exchange: ServedExchange) => Promise<Reply>
 
 export function createEdge(parts: EdgeParts): Edge {
-  const { router, access, noticePublicClient, checkLimits, authenticate } = parts
+  const { router, observe } = parts
+  const find = ({ method, path }: ServedExchange): ExactRoute | undefined =>
+    router.find(method, path)
+  const answer = createAnswer(parts)
+  if (observe === undefined) return (exchange) => answer(exchange, find(exchange))
   return async (exchange) => {
+    const route = find(exchange)
+    // What is not found by its method may be a path all the same: rare enough to look again.
+    const tell = (status: number): void =>
+      observe(route?.path ?? router.placeOf(exchange.path), status)
+    try {
+      const reply = await answer(exchange, route)
+      tell(reply.status)
+      return reply
+    } catch (error) {
+      tell(statusOf(error))
+      throw error
+    }
+  }
+}
+
+function createAnswer(
+  parts: EdgeParts,
+): (exchange: ServedExchange, route: ExactRoute | undefined) => Promise<Reply> {
+  const { router, access, noticePublicClient, checkLimits, authenticate } = parts
+  return async (exchange, route) => {
     noticePublicClient(exchange)
     access.refuseDenied(exchange)
-    const route = router.find(exchange.method, exchange.path)
     if (route?.access === 'health') return route.handle(exchange)
     access.refuseNotAllowed(exchange)
     checkLimits(exchange)

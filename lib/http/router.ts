@@ -45,6 +45,8 @@ export type Route = ExactRoute | AdminRoute
 export interface Router {
   find(method: string, path: string): ExactRoute | undefined
   findAdmin(path: string): AdminRoute | undefined
+  /** The path or prefix that has a row for `path`, whatever the method; `other` without one. */
+  placeOf(path: string): string
 }
 
 /** Throws when two rows claim one method and path: the second could never be reached. */
@@ -55,15 +57,15 @@ export function createRouter(routes: readonly Route[]): Router {
     if (route.access === 'admin') admin.push(route)
     else add(byPath, route)
   }
+  const findAdmin = (path: string): AdminRoute | undefined =>
+    admin.find(({ prefix, below }) => path === prefix || (below && path.startsWith(`${prefix}/`)))
   return {
     find(method, path) {
       const methods = byPath.get(path)
       return methods?.get(method) ?? methods?.get('ANY')
     },
-    findAdmin: (path) =>
-      admin.find(
-        ({ prefix, below }) => path === prefix || (below && path.startsWith(`${prefix}/`)),
-      ),
+    findAdmin,
+    placeOf: (path) => (byPath.has(path) ? path : (findAdmin(path)?.prefix ?? 'other')),
   }
 }
 

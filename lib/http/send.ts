@@ -44,8 +44,9 @@ export async function sendWhole(
 ): Promise<void> {
   const taps = reply.taps && createTapRunner(reply.taps, parts.log)
   if (body !== null) taps?.chunk(typeof body === 'string' ? Buffer.from(body) : body)
-  const out = await finish(res, body, client, parts)
-  taps?.settle(out ? 'complete' : 'client-gone')
+  const finished = finish(res, body, client, parts)
+  if (client.gone === null) taps?.head()
+  taps?.settle((await finished) ? 'complete' : 'client-gone')
 }
 
 /** Streams `body` after a head that is written but not out yet. Never rejects. */
@@ -59,8 +60,9 @@ export async function sendStream(
   const taps = createTapRunner(reply.taps ?? [], parts.log)
   const broken = await pump(res, body, taps, client, parts)
   if (broken === null) {
-    const out = await finish(res, null, client, parts)
-    taps.settle(out ? 'complete' : 'client-gone')
+    const finished = finish(res, null, client, parts)
+    if (client.gone === null) taps.head()
+    taps.settle((await finished) ? 'complete' : 'client-gone')
   } else {
     if (client.gone === null) await breakOff(res, broken, reply, client, parts)
     taps.settle(outcomeOf(broken))
@@ -93,7 +95,9 @@ async function pump(
   // Bytes that are there already leave in one write with the head, which waits for no others.
   let flushing: NodeJS.Immediate | null = setImmediate(() => {
     flushing = null
-    if (client.gone === null) res.flushHeaders()
+    if (client.gone !== null) return
+    res.flushHeaders()
+    taps.head()
   })
   try {
     for (;;) {
@@ -109,6 +113,7 @@ async function pump(
         clearImmediate(flushing)
         flushing = null
         hasRoom = res.write(value)
+        taps.head()
       }
       if (hasRoom) continue
       await new Promise<void>((resolve) => {

@@ -70,6 +70,8 @@ export interface Identity {
   ready(): Promise<void>
   /** Loads the revoked sessions, once the database is there. Before it nothing is revoked. */
   start(): Promise<void>
+  /** How many sessions are revoked that would not have ended yet; some are not remembered. */
+  revokedSessions(): number
   close(): void
 }
 
@@ -118,6 +120,7 @@ export function createIdentity(options: IdentityOptions, deps: IdentityDeps): Id
     },
     ready: () => parts.provider.ready(),
     start: () => revocations.start(),
+    revokedSessions: () => revocations.size(),
     close: () => revocations.stop(),
   }
 }

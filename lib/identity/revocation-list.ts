@@ -21,6 +21,8 @@ export interface RevocationList {
   has(signedPart: string): boolean | Promise<boolean>
   /** Ends a session everywhere. Throws `store/unavailable`; then nothing was promised. */
   add(signedPart: string, expiresAtSeconds: number): Promise<void>
+  /** Sessions in memory that would not have ended yet; goes through all of them. */
+  size(): number
   /** Loads the list and keeps up with it. Throws when the database cannot be read. */
   start(): Promise<void>
   stop(): void
@@ -129,13 +131,11 @@ export function createRevocationList(
       await write(store, key, expiresAtSeconds)
       remember(key, expiresAtSeconds)
     },
+    size: () => revoked.size(),
     async start() {
       await load()
       ends = [
-        hints.on(topic, (detail) => {
-          const [key = '', expires = ''] = detail.split(' ')
-          if (key.startsWith(prefix) && Number(expires) > 0) remember(key, Number(expires))
-        }),
+        hints.on(topic, (detail) => learn(detail, remember)),
         // `poll` deals with its failures itself.
         hints.onGap(() => void poll()),
       ]
@@ -149,11 +149,18 @@ export function createRevocationList(
   }
 }
 
+/** What another replica says; whatever else is said there is nobody's session. */
+function learn(detail: string, remember: (key: string, expiresAtSeconds: number) => void): void {
+  const [key = '', expires = ''] = detail.split(' ')
+  if (key.startsWith(prefix) && Number(expires) > 0) remember(key, Number(expires))
+}
+
 /** For a gateway that keeps no list: promises nothing, so that nothing has to be kept. */
 export const noRevocations: RevocationList = {
   active: false,
   has: () => false,
   add: () => fail('store/unavailable'),
+  size: () => 0,
   start: () => Promise.resolve(),
   stop: () => {},
 }
@@ -164,6 +171,7 @@ interface Memory {
   add(key: string, endMs: number): boolean
   /** False: there are more revoked sessions than are remembered. */
   isComplete(): boolean
+  size(): number
   /** True now and then while something is missing: perhaps all of them fit again. */
   wantsReload(): boolean
   reloaded(allFit: boolean): void
@@ -174,8 +182,11 @@ function createMemory(entriesMax: number, clock: Clock, log: Log): Memory {
   let complete = true
   let reloadAt = 0
 
-  const makeRoom = (): void => {
+  const dropEnded = (): void => {
     for (const [key, end] of ends) if (end <= clock.now()) ends.delete(key)
+  }
+  const makeRoom = (): void => {
+    dropEnded()
     const [oldest] = ends.keys()
     if (ends.size < entriesMax || oldest === undefined) return
     ends.delete(oldest)
@@ -196,6 +207,10 @@ function createMemory(entriesMax: number, clock: Clock, log: Log): Memory {
       return true
     },
     isComplete: () => complete,
+    size() {
+      dropEnded()
+      return ends.size
+    },
     wantsReload: () => !complete && clock.now() >= reloadAt,
     reloaded(allFit) {
       complete = allFit

@@ -4,9 +4,11 @@
  * request in one line; the rest is asked for at a scrape.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks'
+import type { Clock } from '../kernel/clock.ts'
 import type { Audit, AuditValue } from '../kernel/log.ts'
 import { productVersion } from '../kernel/version.ts'
 import type { Store } from '../store/store.ts'
+import type { Tap } from '../stream/tap.ts'
 import type { Registry, Sample } from './registry.ts'
 
 export interface Observers {
@@ -16,8 +18,11 @@ export interface Observers {
   readonly request: (route: string, status: number) => void
   /** One try of an upstream: how it ended, and the time to its head. */
   readonly attempt: (upstream: string, result: string, ms: number) => void
-  /** What of a call's time before the first upstream was our own work. */
-  readonly added: (ms: number) => void
+  /**
+   * Watches an answer from the moment the upstream's head is there. `beforeMs` is what the gateway
+   * took of the call until then: up to the first try, without waiting for the client's body.
+   */
+  readonly answer: (beforeMs: number, streams: boolean) => Tap
   readonly telemetryLost: (destination: string) => void
 }
 
@@ -44,6 +49,11 @@ export interface Sources {
     readonly nodeVersion: string
   }
   readonly linesLost: () => number
+  readonly telemetry: () => {
+    readonly bytes: number
+    readonly reports: ReadonlyMap<string, number>
+  }
+  readonly revokedSessions: () => number
   readonly auditFile: (() => { readonly failures: number; readonly waitingBytes: number }) | null
 }
 
@@ -54,40 +64,63 @@ const seconds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60
 /** Our own work is counted in fractions of a millisecond. */
 const fineSeconds = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1]
 
-export function createObservers(registry: Registry, isModel: IsModel): Observers {
+export function createObservers(registry: Registry, isModel: IsModel, clock: Clock): Observers {
   const requests = registry.counter(
     'gateway_http_requests_total',
     'Requests answered, by route of the surface and status.',
+    ['route', 'status'],
   )
   const attempts = registry.counter(
     'gateway_upstream_attempts_total',
     'Tries of upstreams, by result: a status, failed (no head) or client-gone.',
+    ['upstream', 'result'],
   )
   const heads = registry.histogram(
     'gateway_upstream_head_seconds',
     'Time from a try to the head of the upstream, or to its failure.',
     seconds,
-  )
-  const added = registry.histogram(
-    'gateway_added_latency_seconds',
-    'Time of a call before its first upstream is asked, without waiting for its body.',
-    fineSeconds,
+    ['upstream'],
   )
   const lost = registry.counter(
     'gateway_telemetry_lost_total',
     'Reports of clients that a collector did not get.',
+    ['destination'],
   )
   const events = createEvents(registry, isModel)
-  const addedHere = added.with({})
   return {
     audit: (event, fields) => events.get(event)?.(fields),
-    request: (route, status) => requests.with({ route, status: String(status) }).add(),
+    request: (route, status) => requests.with(route, String(status)).add(),
     attempt(upstream, result, ms) {
-      attempts.with({ upstream, result }).add()
-      heads.with({ upstream }).observe(ms / 1000)
+      attempts.with(upstream, result).add()
+      heads.with(upstream).observe(ms / 1000)
     },
-    added: (ms) => addedHere.observe(ms / 1000),
-    telemetryLost: (destination) => lost.with({ destination }).add(),
+    answer: createAnswerWatch(registry, clock),
+    telemetryLost: (destination) => lost.with(destination).add(),
+  }
+}
+
+function createAnswerWatch(registry: Registry, clock: Clock): Observers['answer'] {
+  const added = registry
+    .histogram(
+      'gateway_added_latency_seconds',
+      'Time that the gateway adds to an answered call: from its head to the first try, without waiting for its body, and from the head of the upstream to ours.',
+      fineSeconds,
+    )
+    .with()
+  let streams = 0
+  registry.gauge('gateway_open_streams', 'Streamed answers being sent now.', () => [
+    { value: streams },
+  ])
+  return (beforeMs, isStream) => {
+    const answeredAt = clock.elapsed()
+    if (isStream) streams += 1
+    return {
+      name: 'metrics',
+      head: () => added.observe((beforeMs + clock.elapsed() - answeredAt) / 1000),
+      settle() {
+        if (isStream) streams -= 1
+      },
+    }
   }
 }
 
@@ -101,17 +134,18 @@ function createEvents(registry: Registry, isModel: IsModel): ReadonlyMap<string,
     label: string,
     read: (fields: Fields) => AuditValue,
   ): OnEvent => {
-    const family = registry.counter(name, help)
-    return (fields) => family.with({ [label]: labelOf(read(fields)) }).add()
+    const family = registry.counter(name, help, [label])
+    return (fields) => family.with(labelOf(read(fields))).add()
   }
   const signIns = registry.counter(
     'gateway_sign_ins_total',
     'Sessions minted or refreshed, by result.',
+    ['kind', 'result'],
   )
   const signIn =
     (kind: string): OnEvent =>
     ({ result }) =>
-      signIns.with({ kind, result: labelOf(result) }).add()
+      signIns.with(kind, labelOf(result)).add()
   return new Map<string, OnEvent>([
     ['inference', createInferenceEvent(registry, isModel)],
     [
@@ -161,33 +195,39 @@ function createInferenceEvent(registry: Registry, isModel: IsModel): OnEvent {
   const calls = registry.counter(
     'gateway_inference_total',
     'Calls of /v1/messages and count_tokens that were not refused for a cap, by how they ended.',
+    ['upstream', 'model', 'outcome', 'status'],
   )
   const firstBytes = registry.histogram(
     'gateway_ttfb_seconds',
     'Time from the head of a call to the first byte of its answer.',
     seconds,
+    ['upstream'],
   )
   const durations = registry.histogram(
     'gateway_duration_seconds',
     'Time from the head of a call to the end of its answer.',
     seconds,
+    ['upstream'],
   )
-  const tokens = registry.counter('gateway_tokens_total', 'Tokens metered, by kind and model.')
-  const cents = registry.counter('gateway_spend_cents_total', 'Cost of metered calls, US cents.')
+  const tokens = registry.counter('gateway_tokens_total', 'Tokens metered, by kind and model.', [
+    'kind',
+    'model',
+  ])
+  const cents = registry.counter('gateway_spend_cents_total', 'Cost of metered calls, US cents.', [
+    'upstream',
+  ])
   return (fields) => {
     const model = modelLabel(fields['model'], isModel)
     const upstream = typeof fields['upstream'] === 'string' ? fields['upstream'] : 'none'
     const { outcome, ttfb_ms, ms } = { outcome: '', ttfb_ms: null, ms: null, ...fields }
-    calls
-      .with({ upstream, model, outcome: labelOf(outcome), status: labelOf(fields['status']) })
-      .add()
-    if (typeof ttfb_ms === 'number') firstBytes.with({ upstream }).observe(ttfb_ms / 1000)
-    if (typeof ms === 'number') durations.with({ upstream }).observe(ms / 1000)
+    calls.with(upstream, model, labelOf(outcome), labelOf(fields['status'])).add()
+    if (typeof ttfb_ms === 'number') firstBytes.with(upstream).observe(ttfb_ms / 1000)
+    if (typeof ms === 'number') durations.with(upstream).observe(ms / 1000)
     for (const [kind, field] of tokenKinds) {
       const count = fields[field]
-      if (typeof count === 'number' && count > 0) tokens.with({ kind, model }).add(count)
+      if (typeof count === 'number' && count > 0) tokens.with(kind, model).add(count)
     }
-    if (typeof fields['cents'] === 'number') cents.with({ upstream }).add(fields['cents'])
+    if (typeof fields['cents'] === 'number') cents.with(upstream).add(fields['cents'])
   }
 }
 
@@ -208,10 +248,9 @@ const loopResolutionMs = 20
 export function registerGauges(registry: Registry, sources: Sources): () => void {
   const loop = monitorEventLoopDelay({ resolution: loopResolutionMs })
   loop.enable()
-  const one = (value: number): readonly Sample[] => [{ value }]
-  const { admission, store, process, spend } = sources
+  const { admission, store, spend } = sources
   registry.gauge('gateway_build_info', 'Always 1; the labels say what runs.', () => [
-    { labels: { version: productVersion, node: process.nodeVersion }, value: 1 },
+    { labels: { version: productVersion, node: sources.process.nodeVersion }, value: 1 },
   ])
   registry.gauge('gateway_ready', '1 while /readyz answers ready.', () =>
     one(sources.ready() ? 1 : 0),
@@ -242,16 +281,13 @@ export function registerGauges(registry: Registry, sources: Sources): () => void
       }))
     },
   )
-  registry.total('gateway_log_lines_lost_total', 'Log lines lost because nobody read them.', () =>
-    one(sources.linesLost()),
+  registry.gauge(
+    'gateway_revoked_sessions',
+    'Revoked sessions that would not have ended yet.',
+    () => one(sources.revokedSessions()),
   )
-  registry.gauge('process_resident_memory_bytes', 'Resident memory.', () =>
-    one(process.memory().rss),
-  )
-  registry.gauge('process_heap_bytes', 'Heap in use.', () => one(process.memory().heapUsed))
-  registry.total('process_cpu_seconds_total', 'CPU time, user and system.', () =>
-    one(process.cpu()),
-  )
+  registerTelemetry(registry, sources)
+  registerProcess(registry, sources)
   if (spend !== null) registerSpend(registry, spend)
   const { auditFile } = sources
   if (auditFile !== null) {
@@ -265,6 +301,34 @@ export function registerGauges(registry: Registry, sources: Sources): () => void
     )
   }
   return () => loop.disable()
+}
+
+function one(value: number): readonly Sample[] {
+  return [{ value }]
+}
+
+function registerTelemetry(registry: Registry, { telemetry }: Sources): void {
+  registry.gauge(
+    'gateway_telemetry_queue_bytes',
+    'Reports that wait for collectors, all together.',
+    () => one(telemetry().bytes),
+  )
+  registry.gauge('gateway_telemetry_queue_reports', 'Reports that wait for a collector.', () =>
+    [...telemetry().reports].map(([destination, value]) => ({ labels: { destination }, value })),
+  )
+}
+
+function registerProcess(registry: Registry, { process, linesLost }: Sources): void {
+  registry.total('gateway_log_lines_lost_total', 'Log lines lost because nobody read them.', () =>
+    one(linesLost()),
+  )
+  registry.gauge('process_resident_memory_bytes', 'Resident memory.', () =>
+    one(process.memory().rss),
+  )
+  registry.gauge('process_heap_bytes', 'Heap in use.', () => one(process.memory().heapUsed))
+  registry.total('process_cpu_seconds_total', 'CPU time, user and system.', () =>
+    one(process.cpu()),
+  )
 }
 
 function registerSpend(registry: Registry, spend: NonNullable<Sources['spend']>): void {

@@ -1,8 +1,11 @@
 /**
  * The listener that Prometheus scrapes: its own port, so that the numbers are never on the public
- * one. Answers GET and HEAD on one path and nothing else.
+ * one. Answers GET and HEAD on one path and nothing else. A number that cannot be had fails the
+ * scrape, never the gateway.
  */
 import { createServer, type Server } from 'node:http'
+import { messageOf } from '../kernel/errors.ts'
+import type { Log } from '../kernel/log.ts'
 
 export interface MetricsListener {
   /** Resolves with the port; rejects, with a message for the operator, when it is taken. */
@@ -24,7 +27,16 @@ const requestTimeoutMs = 10_000
 export function createMetricsListener(
   { host, port, path }: MetricsListenerConfig,
   text: () => string,
+  log: Log,
 ): MetricsListener {
+  const read = (): string | null => {
+    try {
+      return text()
+    } catch (error) {
+      log.error(`extensions.metrics: a scrape failed: ${messageOf(error)}`)
+      return null
+    }
+  }
   const server = createServer((req, res) => {
     const isKnown = (req.url ?? '').split('?')[0] === path
     const isAllowed = req.method === 'GET' || req.method === 'HEAD'
@@ -32,7 +44,11 @@ export function createMetricsListener(
       res.writeHead(isKnown ? 405 : 404, { 'content-type': 'text/plain' }).end()
       return
     }
-    const body = text()
+    const body = read()
+    if (body === null) {
+      res.writeHead(500, { 'content-type': 'text/plain' }).end()
+      return
+    }
     res.writeHead(200, {
       'content-type': 'text/plain; version=0.0.4; charset=utf-8',
       'content-length': Buffer.byteLength(body),

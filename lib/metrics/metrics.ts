@@ -2,7 +2,8 @@
  * `extensions.metrics` as one part for the composition root: the registry, what observes, and the
  * listener that is scraped.
  */
-import type { Audit } from '../kernel/log.ts'
+import type { Clock } from '../kernel/clock.ts'
+import type { Audit, Log } from '../kernel/log.ts'
 import {
   createObservers,
   type IsModel,
@@ -22,10 +23,14 @@ export interface Metrics {
   close(): Promise<void>
 }
 
-export function createMetrics(config: MetricsListenerConfig, isModel: IsModel): Metrics {
+export function createMetrics(
+  config: MetricsListenerConfig,
+  isModel: IsModel,
+  { clock, log }: { readonly clock: Clock; readonly log: Log },
+): Metrics {
   const registry = createRegistry()
-  const observers = createObservers(registry, isModel)
-  const listener = createMetricsListener(config, () => registry.text())
+  const observers = createObservers(registry, isModel, clock)
+  const listener = createMetricsListener(config, () => registry.text(), log)
   let stop = (): void => {}
   return {
     observers,

@@ -15,18 +15,26 @@ export interface Histogram {
 export type Labels = Readonly<Record<string, string>>
 
 export interface Family<T> {
-  /** The child of these label values; made at its first use, the same one after. */
-  with(labels: Labels): T
+  /**
+   * The child of these values, in the order of the family's labels; made at its first use, the
+   * same one after, so that it can be held. Finding it makes no key: one step for each label.
+   */
+  with(...values: readonly string[]): T
 }
 
 export interface Registry {
-  counter(name: string, help: string): Family<Counter>
+  counter(name: string, help: string, labels?: readonly string[]): Family<Counter>
   /** `collect` is asked at each scrape. */
   gauge(name: string, help: string, collect: () => readonly Sample[]): void
   /** A count that somebody else keeps; asked at each scrape. */
   total(name: string, help: string, collect: () => readonly Sample[]): void
   /** Bounds ascend; `+Inf` is added. */
-  histogram(name: string, help: string, bounds: readonly number[]): Family<Histogram>
+  histogram(
+    name: string,
+    help: string,
+    bounds: readonly number[],
+    labels?: readonly string[],
+  ): Family<Histogram>
   /** Everything, for a scrape. */
   text(): string
   readonly names: readonly string[]
@@ -57,8 +65,8 @@ export function createRegistry(): Registry {
     metrics.push(metric)
   }
   return {
-    counter(name, help) {
-      const family = createFamily(() => new Count())
+    counter(name, help, labelNames = []) {
+      const family = createFamily(labelNames, () => new Count())
       const lines = (): string[] =>
         family.children().map(([labels, { value }]) => line(name, labels, value))
       add({ name, help, type: 'counter', lines })
@@ -66,8 +74,8 @@ export function createRegistry(): Registry {
     },
     gauge: (name, help, collect) => add(collected(name, help, 'gauge', collect)),
     total: (name, help, collect) => add(collected(name, help, 'counter', collect)),
-    histogram(name, help, bounds) {
-      const family = createFamily(() => new Buckets(bounds))
+    histogram(name, help, bounds, labelNames = []) {
+      const family = createFamily(labelNames, () => new Buckets(bounds))
       const lines = (): string[] =>
         family.children().flatMap(([labels, buckets]) => buckets.lines(name, labels))
       add({ name, help, type: 'histogram', lines })
@@ -128,39 +136,48 @@ class Buckets implements Histogram {
   }
 }
 
-function createFamily<T>(
-  make: () => T,
-): Family<T> & { children(): readonly (readonly [Labels, T])[] } {
-  const children = new Map<string, readonly [Labels, T]>()
-  return {
-    with(labels) {
-      const key = keyOf(labels)
-      const known = children.get(key)
-      if (known !== undefined) return known[1]
-      if (children.size >= childrenMax) {
-        const names = Object.keys(labels)
-        const other = Object.fromEntries(names.map((name) => [name, 'other']))
-        const otherKey = keyOf(other)
-        const rest = children.get(otherKey)?.[1] ?? make()
-        children.set(otherKey, [other, rest])
-        return rest
-      }
-      const child = make()
-      children.set(key, [labels, child])
-      return child
-    },
-    children: () => [...children.values()],
-  }
+/** One step down for each label; a child where there are no more. */
+interface Branch<T> {
+  readonly next: Map<string, Branch<T>>
+  child: T | undefined
 }
 
-/**
- * Labels of one family always have the same names in the same order, and no value holds a NUL:
- * names of the configuration, words of ours and numbers. Runs a dozen times for each call.
- */
-function keyOf(labels: Labels): string {
-  let key = ''
-  for (const name in labels) key += `${labels[name]}\0`
-  return key
+function createFamily<T>(
+  labelNames: readonly string[],
+  make: () => T,
+): Family<T> & { children(): readonly (readonly [Labels, T])[] } {
+  const branch = (): Branch<T> => ({ next: new Map(), child: undefined })
+  const root = branch()
+  const children: (readonly [Labels, T])[] = []
+
+  const find = (values: readonly string[]): T | undefined => {
+    let at: Branch<T> | undefined = root
+    for (const value of values) at = at?.next.get(value)
+    return at?.child
+  }
+  const add = (values: readonly string[]): T => {
+    let at = root
+    for (const value of values) {
+      const next = at.next.get(value) ?? branch()
+      at.next.set(value, next)
+      at = next
+    }
+    const child = make()
+    at.child = child
+    const labels = labelNames.map((name, index) => [name, values[index] ?? ''] as const)
+    children.push([Object.fromEntries(labels), child])
+    return child
+  }
+  return {
+    with(...values) {
+      const known = find(values)
+      if (known !== undefined) return known
+      if (children.length < childrenMax) return add(values)
+      const others = labelNames.map(() => 'other')
+      return find(others) ?? add(others)
+    },
+    children: () => children,
+  }
 }
 
 function collected(

@@ -15,6 +15,8 @@ export type Outcome =
 
 export interface Tap {
   readonly name: string
+  /** Once, when the head has been given to the connection; not at all if none is sent. */
+  head?(): void
   /** Every chunk, in order, before it is written. The bytes are borrowed: copy what is kept. */
   chunk?(bytes: Uint8Array): void
   /** Exactly once, on every way out of the response. */
@@ -22,6 +24,8 @@ export interface Tap {
 }
 
 export interface TapRunner {
+  /** Tells every tap that the head is out; only the first call counts. Never throws. */
+  head(): void
   /** Shows one chunk to every tap that still works. Never throws. */
   chunk(bytes: Uint8Array): void
   /** Settles every tap with `outcome`; only the first call counts. Never throws. */
@@ -34,6 +38,7 @@ export interface TapRunner {
  */
 export function createTapRunner(taps: readonly Tap[], log: Log): TapRunner {
   let watching = taps.filter((tap) => tap.chunk !== undefined)
+  let isHeadOut = false
   let settled = false
 
   const drop = (tap: Tap, error: unknown): void => {
@@ -41,6 +46,17 @@ export function createTapRunner(taps: readonly Tap[], log: Log): TapRunner {
     log.error(`tap ${tap.name} failed on a chunk and sees no more: ${describeFailure(error)}`)
   }
   return {
+    head() {
+      if (isHeadOut || settled) return
+      isHeadOut = true
+      for (const tap of taps) {
+        try {
+          tap.head?.()
+        } catch (error) {
+          log.error(`tap ${tap.name} failed on the head: ${describeFailure(error)}`)
+        }
+      }
+    },
     chunk(bytes) {
       if (settled) return
       // The list is replaced, never changed, so a tap dropped meanwhile doesn't shift the others.

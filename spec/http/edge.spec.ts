@@ -10,6 +10,8 @@ import { makeServedExchange } from './served-exchange-parts.ts'
 
 const fixtures = new URL('../fixtures/http/', import.meta.url)
 
+const caller = { sub: 'a', email: undefined, name: undefined, groups: [], expiresAt: 0 }
+
 /** The routes of the protocol, each with a handler that says it was reached. */
 const reached = () => text(200, 'reached')
 const openTo = (method: Method, ...paths: string[]): Route[] =>
@@ -157,7 +159,7 @@ function noting(refuser?: string): { run: (path: string) => Promise<string[]> } 
     authenticate: async () => {
       await Promise.resolve()
       step('session', 'session/invalid-token')
-      return { sub: 'a', email: undefined, name: undefined, groups: [], expiresAt: 0 }
+      return caller
     },
   }
   const edge = createEdge(parts)
@@ -168,6 +170,41 @@ function noting(refuser?: string): { run: (path: string) => Promise<string[]> } 
     },
   }
 }
+
+test('edge: every answer and refusal is told with its place in the table', async () => {
+  const told: string[] = []
+  const edge = createEdge({
+    router: createRouter([
+      { access: 'open', method: 'GET', path: '/open', handle: () => json(201, {}) },
+      { access: 'admin', prefix: '/admin', below: true, handle: () => json(403, {}) },
+      { access: 'caller', method: 'POST', path: '/caller', handle: () => fail('http/internal') },
+    ]),
+    access: { refuseDenied: () => {}, refuseNotAllowed: () => {} },
+    noticePublicClient: () => {},
+    checkLimits: ({ path }) => (path.length > 100 ? fail('http/uri-too-long') : undefined),
+    authenticate: ({ headers }) =>
+      headers.authorization === undefined ? fail('session/invalid-token') : caller,
+    observe: (route, status) => void told.push(`${route} ${status}`),
+  })
+  const ask = (method: string, path: string, headers = {}) =>
+    edge(makeServedExchange({ method, path, headers })).catch(() => {})
+  await ask('GET', '/open')
+  await ask('GET', '/admin/x')
+  await ask('POST', '/caller')
+  await ask('POST', '/caller', { authorization: 'x' })
+  await ask('GET', '/caller', { authorization: 'x' })
+  await ask('GET', '/invented', { authorization: 'x' })
+  await ask('GET', `/${'x'.repeat(200)}`)
+  assert.deepEqual(told, [
+    '/open 201',
+    '/admin 403',
+    '/caller 401',
+    '/caller 500',
+    '/caller 404',
+    'other 404',
+    'other 414',
+  ])
+})
 
 test('edge: checks run in the order of the protocol', async () => {
   const all = ['deny list', 'allow list', 'limits']

@@ -70,3 +70,14 @@ test('router: two rows for one place stop the start, because one would never be 
   assert.throws(() => createRouter([open('GET', '/a'), open('GET+HEAD', '/a')]), /GET \/a/)
   assert.throws(() => createRouter([open('ANY', '/a'), open('ANY', '/a')]), /ANY \/a/)
 })
+
+test('router: the place of a path is its row whatever the method, and never what a client invents', () => {
+  const admin: Route = { access: 'admin', prefix: '/v1/limits', below: true, handle }
+  const router = createRouter([open('GET', '/device'), admin])
+  assert.equal(router.placeOf('/device'), '/device')
+  assert.equal(router.placeOf('/v1/limits'), '/v1/limits')
+  assert.equal(router.placeOf('/v1/limits/spl_1'), '/v1/limits')
+  for (const path of ['/device/', '/v1/limitsx', '/', '']) {
+    assert.equal(router.placeOf(path), 'other', path)
+  }
+})

@@ -19,11 +19,20 @@ import {
 } from './gateway-under-test.ts'
 
 /** A tap that notes all it is told. */
-function noting(): Tap & { readonly seen: Buffer[]; readonly outcomes: Outcome[] } {
+function noting(): Tap & {
+  readonly seen: Buffer[]
+  readonly outcomes: Outcome[]
+  readonly heads: number
+} {
   const seen: Buffer[] = []
   const outcomes: Outcome[] = []
+  let heads = 0
   return {
     name: 'noting',
+    head: () => void (heads += 1),
+    get heads() {
+      return heads
+    },
     seen,
     outcomes,
     chunk: (bytes) => void seen.push(Buffer.from(bytes)),
@@ -104,20 +113,23 @@ test('send: a stream arrives whole, and the taps see every byte of it in order',
     assert.equal(dechunk(wire.received()).body, expected.toString('latin1'))
     assert.deepEqual(Buffer.concat(tap.seen), expected)
     await eventually(() => server.openRequests === 0, 'the request is over')
-    assert.deepEqual(tap.outcomes, ['complete'])
+    assert.deepEqual([tap.outcomes, tap.heads], [['complete'], 1])
   })
 })
 
 test('send: the head does not wait for a first byte', async () => {
+  const tap = noting()
   const { body, push, close } = source()
-  await withReply({ body }, async (_, wire) => {
+  await withReply({ body, taps: [tap] }, async (_, wire) => {
     const head = parseReply(await wire.until('\r\n\r\n'))
     assert.equal(head.status, 200)
     assert.equal(head.body, '')
+    assert.equal(tap.heads, 1)
     push('data: late\n\n')
     await wire.until('data: late')
     close()
     await wire.until('0\r\n\r\n')
+    assert.equal(tap.heads, 1)
   })
 })
 
@@ -172,7 +184,7 @@ test('send: an empty stream is a whole, empty body', async () => {
   await withReply({ body, taps: [tap] }, async ({ server }, wire) => {
     await wire.until('\r\n\r\n0\r\n\r\n')
     await eventually(() => server.openRequests === 0, 'the request is over')
-    assert.deepEqual(tap.outcomes, ['complete'])
+    assert.deepEqual([tap.outcomes, tap.heads], [['complete'], 1])
   })
 })
 

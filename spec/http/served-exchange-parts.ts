@@ -6,6 +6,7 @@ import { createWatchdog } from '../../lib/http/watchdog.ts'
 import { createFakeClock } from '../support/fake-clock.ts'
 
 export interface ExchangeFacts {
+  readonly method?: string
   readonly clientAddress?: string
   readonly path?: string
   readonly query?: string
@@ -17,7 +18,7 @@ export interface ExchangeFacts {
 
 export function makeServedExchange(facts: ExchangeFacts = {}): ServedExchange {
   const req = new IncomingMessage(new Socket())
-  req.method = 'GET'
+  req.method = facts.method ?? 'GET'
   req.headers = { ...facts.headers }
   req.rawHeaders = [...(facts.rawHeaders ?? [])]
   return new ServedExchange({

@@ -242,8 +242,10 @@ test('revocation list: entries that ended make room', async () => {
   const soon = Math.floor(clock.now() / 1000) + 60
   await list.add('header.room-1', soon)
   await list.add('header.room-2', soon)
+  assert.equal(list.size(), 2)
   await clock.advance(61_000)
   await list.add('header.room-3', inAnHour())
+  assert.equal(list.size(), 1, 'what ended is not counted')
   assert.equal(list.has('header.room-3'), true)
   assert.equal(list.has('header.other'), false, 'nothing was pushed out')
 })
@@ -251,5 +253,6 @@ test('revocation list: entries that ended make room', async () => {
 test('revocation list: a gateway without one promises nothing', () => {
   assert.equal(noRevocations.active, false)
   assert.equal(noRevocations.has('x'), false)
+  assert.equal(noRevocations.size(), 0)
   assert.throws(() => noRevocations.add('x', 1), { code: 'store/unavailable' })
 })

@@ -8,8 +8,9 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { promisify } from 'node:util'
 import { parse as parseYaml } from 'yaml'
-import { send } from '../support/client.ts'
+import { open, readAll, send } from '../support/client.ts'
 import { createDatabase } from '../support/database.ts'
+import { type Exposition, readExposition } from '../support/exposition.ts'
 import { createFakeUpstream, messageEvents, messageJson } from '../support/fake-upstream.ts'
 import { freePort, spawnGateway, startGateway } from '../support/gateway.ts'
 import { startIdentityProvider } from '../support/identity-provider.ts'
@@ -41,45 +42,25 @@ const options = {
     },
   },
 }
-const gateway = await startGateway({ after }, options)
+const collector = await createFakeUpstream()
+after(() => collector.close())
+const gateway = await startGateway(
+  { after },
+  {
+    ...options,
+    config: {
+      ...options.config,
+      telemetry: { forward_to: [{ url: `${collector.url}/otlp?key=secret` }] },
+      extensions: { ...options.config.extensions, telemetry: { queue_bytes: 1_048_576 } },
+    },
+  },
+)
 
-interface Scrape {
-  readonly families: ReadonlyMap<string, string>
-  readonly samples: ReadonlyMap<string, number>
-}
-
-const namePattern = /^[a-zA-Z_:][a-zA-Z0-9_:]*$/
-const samplePattern =
-  /^([a-zA-Z_:][a-zA-Z0-9_:]*)(\{(?:[a-zA-Z_]\w*="(?:[^"\\\n]|\\["\\n])*",?)*\})? (\S+)$/
-
-/** A strict reading of the exposition format: anything unexpected fails. */
-async function scrape(): Promise<Scrape> {
+async function scrape(): Promise<Exposition> {
   const reply = await send(`http://127.0.0.1:${port}/metrics`)
   assert.equal(reply.status, 200)
   assert.equal(reply.headers['content-type'], 'text/plain; version=0.0.4; charset=utf-8')
-  assert.ok(reply.body.endsWith('\n'))
-  const families = new Map<string, string>()
-  const samples = new Map<string, number>()
-  let current = ''
-  for (const line of reply.body.trimEnd().split('\n')) {
-    const [, kind, name = '', rest = ''] = /^# (HELP|TYPE) (\S+) (.*)$/.exec(line) ?? []
-    if (kind === 'HELP') {
-      assert.match(name, namePattern)
-      assert.ok(!families.has(name), `${name} twice`)
-      current = name
-    } else if (kind === 'TYPE') {
-      assert.equal(name, current)
-      assert.match(rest, /^(counter|gauge|histogram)$/)
-      families.set(name, rest)
-    } else {
-      const [, sample = '', labels = '', value = ''] = samplePattern.exec(line) ?? []
-      assert.ok(sample.startsWith(current) && current !== '', line)
-      assert.ok(!Number.isNaN(Number(value)) || value === 'NaN', line)
-      assert.ok(!samples.has(sample + labels), `${sample}${labels} twice`)
-      samples.set(sample + labels, Number(value))
-    }
-  }
-  return { families, samples }
+  return readExposition(reply.body)
 }
 
 const call = (model: string, stream = false) =>
@@ -125,6 +106,45 @@ test('metrics: calls, tokens, money, times and refusals are counted', async () =
   assert.ok([...samples.keys()].some((name) => name.startsWith('gateway_build_info{version=')))
 })
 
+test('metrics: an open stream, what waits for a collector and who signed out are seen', async () => {
+  const [head = '', ...events] = messageEvents('one two three')
+  upstream.next({
+    headers: ['content-type', 'text/event-stream'],
+    body: [head, { waitMs: 1000 }, ...events],
+  })
+  const before = (await scrape()).samples
+  assert.equal(before.get('gateway_open_streams'), 0)
+  const { head: reply } = open(`${gateway.url}/v1/messages`, {
+    token: sessionToken(gateway.url),
+    body: JSON.stringify({ model: 'claude-sonnet-4-6', max_tokens: 5, messages: [], stream: true }),
+  })
+  const response = await reply
+  collector.always({ status: 503 })
+  const token = sessionToken(gateway.url, { jti: 'signs-out' })
+  await send(`${gateway.url}/v1/metrics`, { token, body: 'x'.repeat(1000) })
+  await collector.request(0)
+  const revoked = await send(`${gateway.url}/oauth/revoke`, {
+    method: 'POST',
+    body: `token=${token}`,
+    headers: { 'content-type': 'application/x-www-form-urlencoded' },
+  })
+  assert.equal(revoked.status, 200)
+  const { samples } = await scrape()
+  const of = (name: string): unknown => samples.get(name)
+  assert.equal(of('gateway_open_streams'), 1)
+  assert.equal(of('gateway_open_calls'), 1)
+  assert.equal(of('gateway_telemetry_queue_bytes'), 1000)
+  assert.equal(of(`gateway_telemetry_queue_reports{destination="${collector.url}/otlp"}`), 1)
+  assert.equal(of('gateway_revoked_sessions'), 1)
+  const counted = (from: typeof samples) => from.get('gateway_added_latency_seconds_count') ?? 0
+  assert.equal(counted(samples), counted(before) + 1, 'counted when the head is out')
+  await readAll(response)
+  const after_ = (await scrape()).samples
+  assert.equal(after_.get('gateway_open_streams'), 0)
+  const added = (from: typeof samples) => from.get('gateway_added_latency_seconds_sum') ?? 0
+  assert.ok(added(after_) - added(before) < 0.9, 'the wait for the upstream is not ours')
+})
+
 test('metrics: every family is described in docs/metrics.md, and no other', async () => {
   const { families } = await scrape()
   const document = readFileSync(join(root, 'docs/metrics.md'), 'utf8')
@@ -162,6 +182,8 @@ test('metrics: what dashboard and alerts ask for exists', async () => {
     assert.ok(names.length > 0 || expression.startsWith('up{'), `${place}: ${expression}`)
     for (const name of names) assert.ok(known.has(name), `${place}: ${name}`)
   }
+  const shown = asked.map(([, expression]) => expression).join('\n')
+  for (const name of families.keys()) assert.ok(shown.includes(name), `${name} is nowhere shown`)
 })
 
 test('metrics: the alert for errors counts an outage of every upstream, and no refusal', async () => {

@@ -173,3 +173,26 @@ test('tap runner: a tap that settles the runner from inside is settled once', ()
   runner.settle('complete')
   assert.deepEqual(outcomes, ['complete'])
 })
+
+test('tap runner: taps hear once of a head that is out, and one that throws is alone with it', () => {
+  const { lines, log } = createLines()
+  let heads = 0
+  const heard: Tap = { name: 'heard', head: () => void (heads += 1), settle: () => {} }
+  const throws: Tap = {
+    name: 'throws',
+    head() {
+      throw new Error('completion text')
+    },
+    settle: () => {},
+  }
+  const runner = createTapRunner([throws, heard, createRecorder('without')], log)
+  runner.head()
+  runner.head()
+  assert.equal(heads, 1)
+  assert.equal(lines.length, 1)
+  assert.match(lines[0] ?? '', /tap throws failed on the head: Error/)
+  const gone = createTapRunner([heard], log)
+  gone.settle('client-gone')
+  gone.head()
+  assert.equal(heads, 1, 'of a reply that is over no head can go out')
+})

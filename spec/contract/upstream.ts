@@ -5,10 +5,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createEgress } from '../../lib/egress/dispatcher.ts'
-import { ClientGone } from '../../lib/kernel/abort.ts'
+import type { Egress } from '../../lib/egress/egress.ts'
+import { ClientGone, DeadlineExceeded } from '../../lib/kernel/abort.ts'
 import { systemClock } from '../../lib/kernel/clock.ts'
 import type { AttemptResult, ProviderDeps, Upstream } from '../../lib/upstream/upstream.ts'
 import { createAsk, createDeps, readBody, shortBody } from '../support/ask.ts'
+import { createFakeClock } from '../support/fake-clock.ts'
 import { createFakeUpstream, type Behaviour, type FakeUpstream } from '../support/fake-upstream.ts'
 
 export interface ProviderFacts {
@@ -78,6 +80,7 @@ export function checkProvider(facts: ProviderFacts): void {
   describeRequests(facts, named)
   describeAnswers(facts, named)
   describeFailures(facts, named)
+  describeTime(facts, named)
 }
 
 interface Bench {
@@ -257,6 +260,58 @@ function describeFailures({ create, model }: ProviderFacts, named: Named): void 
     const forbidden = await create(deps, 'http://169.254.169.254').send(createAsk(), model)
     assert.ok(forbidden.kind === 'failed')
     assert.match(forbidden.reason, /^ECONNREFUSED_SSRF: /)
+    await egress.close()
+  })
+}
+
+function describeTime({ create, model, answer }: ProviderFacts, named: Named): void {
+  const events = Array.isArray(answer.body) ? answer.body : assert.fail('a list of events')
+  const [first = '', ...others] = events
+
+  named(
+    'a body may be silent for ten minutes, and then fails behind what came (B029)',
+    async ({ server }) => {
+      const egress = createEgress({ allowLoopback: true, clock: systemClock })
+      const asked: number[] = []
+      // Undici's timers cannot be moved by hand: what is asked of them is, and then shortened.
+      const hasty: Egress = {
+        ...egress,
+        request(wanted) {
+          asked.push(wanted.bodySilenceMs)
+          return egress.request({ ...wanted, bodySilenceMs: 300 })
+        },
+      }
+      server.always({ ...answer, body: [first, { ending: 'stall' }] })
+      const upstream = create(createDeps(hasty), server.url)
+      const { body } = answerOf(await upstream.send(createAsk({ body: streamedBody }), model))
+      assert.ok(body instanceof ReadableStream)
+      let came = ''
+      await assert.rejects(async () => {
+        for await (const part of body) came += Buffer.from(part).toString()
+      }, DeadlineExceeded)
+      assert.match(came, /message_start/)
+      assert.deepEqual(asked, [600_000])
+      assert.equal(await (await server.request(0)).closed, 'cut')
+      await egress.close()
+    },
+  )
+
+  named('a stream that goes on for a day arrives to its end (F203)', async ({ server }) => {
+    const clock = createFakeClock()
+    const egress = createEgress({ allowLoopback: true, clock })
+    server.always({ ...answer, body: [first, { waitMs: 500 }, ...others] })
+    const upstream = create(createDeps(egress, 1_000, { clock }), server.url)
+    const { body } = answerOf(await upstream.send(createAsk({ body: streamedBody }), model))
+    assert.ok(body instanceof ReadableStream)
+    const reader: ReadableStreamDefaultReader<Uint8Array> = body.getReader()
+    let came = Buffer.from((await reader.read()).value ?? []).toString()
+    const dayMs = 24 * 3_600_000
+    await clock.advance(dayMs)
+    for (let part = await reader.read(); !part.done; part = await reader.read()) {
+      came += Buffer.from(part.value).toString()
+    }
+    assert.ok(clock.elapsed() >= dayMs)
+    assert.match(came, /message_start[^]*message_stop/)
     await egress.close()
   })
 }

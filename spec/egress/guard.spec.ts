@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import type { LookupAddress } from 'node:dns'
 import { once } from 'node:events'
+import { createServer as createHttpServer } from 'node:http'
 import { createServer, type AddressInfo } from 'node:net'
 import { test } from 'node:test'
 import { createEgress } from '../../lib/egress/dispatcher.ts'
@@ -11,6 +12,7 @@ import {
   type Resolve,
 } from '../../lib/egress/guard.ts'
 import { systemClock } from '../../lib/kernel/clock.ts'
+import { createAnthropicAt, createAsk, readBody } from '../support/ask.ts'
 import { createFakeClock } from '../support/fake-clock.ts'
 import { createFakeUpstream } from '../support/fake-upstream.ts'
 
@@ -120,6 +122,33 @@ test('guard: a name is resolved anew for a new connection and judged anew', asyn
   assert.equal(asked.length, 2)
   await egress.close()
   await upstream.close()
+})
+
+test('guard: an upstream whose name moves is found at its new address, without a restart', async (t) => {
+  const old = await createFakeUpstream()
+  t.after(() => old.close())
+  const port = Number(new URL(old.url).port)
+  const moved = createHttpServer((_request, response) => response.end('{"at":"new"}'))
+  moved.listen(port, '127.0.0.2')
+  await once(moved, 'listening')
+  let address = '127.0.0.1'
+  const resolve: Resolve = (_hostname, _options, done) => done(null, [{ address, family: 4 }])
+  const egress = createEgress({ allowLoopback: true, clock: systemClock, resolve })
+  t.after(async () => {
+    await egress.close()
+    moved.close()
+  })
+  const { upstream } = createAnthropicAt(`http://api.example:${port}`, { egress })
+  const ask = async (): Promise<string> => {
+    const result = await upstream.send(createAsk(), 'm')
+    assert.ok(result.kind === 'answered', JSON.stringify(result))
+    return readBody(result.answer.body)
+  }
+  assert.doesNotMatch(await ask(), /new/)
+  address = '127.0.0.2'
+  // The old machine goes, and its connections with it.
+  await old.close()
+  assert.equal(await ask(), '{"at":"new"}')
 })
 
 test('guard: the next address is tried when one of a name does not answer', async () => {

@@ -32,6 +32,7 @@ const gateway = await startGateway(
           region: 'us-east-1',
           base_url: bedrock.url,
           auth: ownKeys,
+          headers: { 'x-own': 'bedrock' },
           assume_role: { role_arn: 'arn:aws:iam::1:role/r', session_name: 'email' },
         },
         { provider: 'anthropic', base_url: fallback.url, auth: { api_key: 'k' } },
@@ -63,4 +64,11 @@ test('role: requests are signed with the session of their developer, one call fo
     assert.equal(found.accessKeyId, 'ASIA1')
     assert.equal(found.matches, true)
   }
+})
+
+test('role: headers of the configuration go with messages, not to STS (F199)', async () => {
+  assert.equal((await post()).status, 200)
+  assert.equal(bedrock.requests.at(-1)?.headers['x-own'], 'bedrock')
+  assert.ok(sts.requests.length > 0)
+  assert.ok(sts.requests.every(({ headers }) => headers['x-own'] === undefined))
 })

@@ -6,7 +6,12 @@ import { join } from 'node:path'
 import { after, beforeEach, test } from 'node:test'
 import { type ClientReply, open, send } from '../support/client.ts'
 import { createDatabase } from '../support/database.ts'
-import { createFakeUpstream, messageEvents, messageJson } from '../support/fake-upstream.ts'
+import {
+  createFakeUpstream,
+  messageEvents,
+  messageJson,
+  type RecordedRequest,
+} from '../support/fake-upstream.ts'
 import { startGateway } from '../support/gateway.ts'
 import { startIdentityProvider } from '../support/identity-provider.ts'
 import { sessionToken } from '../support/session-token.ts'
@@ -54,6 +59,7 @@ const gateway = await startGateway(
           region: 'us-east5',
           project_id: 'proj-lab',
           base_url: `${vertex.url}/v1`,
+          headers: { 'x-own': 'vertex' },
           auth: {},
         },
         { provider: 'foundry', resource: 'res', base_url: foundry.url, auth: { api_key: 'fnd' } },
@@ -61,6 +67,7 @@ const gateway = await startGateway(
           provider: 'anthropic',
           base_url: anthropic.url,
           groups: ['federated'],
+          headers: { 'x-own': 'federated' },
           auth: {
             federation_rule_id: 'fdrl_1',
             organization_id: 'org-1',
@@ -216,4 +223,28 @@ test('clouds: behind them a federated upstream exchanges its token and relays', 
   assert.equal(exchange?.url, '/v1/oauth/token')
   assert.equal(JSON.parse(exchange.body.toString()).assertion, 'platform-token')
   assert.equal(message?.headers.authorization, 'Bearer wif')
+})
+
+test('clouds: headers of the configuration go with messages and counts, not with requests for tokens (F199)', async () => {
+  vertex.always({ status: 500, body: '' })
+  foundry.always({ status: 500, body: '' })
+  const own = sessionToken(gateway.url, { groups: ['federated'] })
+  for (const path of ['/v1/messages', '/v1/messages/count_tokens']) {
+    const reply = await send(`${gateway.url}${path}`, { token: own, body: ask() })
+    assert.equal(reply.status, 200)
+  }
+  const sent = (requests: readonly RecordedRequest[]): string[] =>
+    requests.map(({ url, headers }) => `${url} ${String(headers['x-own'] ?? '-')}`)
+  assert.deepEqual(sent(anthropic.requests.filter(({ url }) => url.endsWith('/token'))), [
+    '/v1/oauth/token -',
+  ])
+  assert.deepEqual(sent(anthropic.requests.slice(-2)), [
+    '/v1/messages federated',
+    '/v1/messages/count_tokens federated',
+  ])
+  const [message = '', count = ''] = sent(vertex.requests.slice(-2))
+  assert.match(message, /:rawPredict vertex$/)
+  assert.match(count, /count-tokens:rawPredict vertex$/)
+  assert.ok(metadata.requests.length > 0)
+  assert.ok(sent(metadata.requests).every((line) => line.endsWith(' -')))
 })

@@ -15,6 +15,7 @@ export interface FakeSts {
   readonly url: string
   /** The forms of all calls so far. */
   readonly calls: readonly URLSearchParams[]
+  readonly requests: readonly RecordedRequest[]
   /** The next answers, instead of keys. */
   next(...behaviours: Behaviour[]): void
   close(): Promise<void>
@@ -34,6 +35,7 @@ export async function createFakeSts(lifeMs = 3_600_000): Promise<FakeSts> {
   return {
     url: server.url,
     calls,
+    requests: server.requests,
     next: (...behaviours) => server.next(...behaviours),
     close: () => server.close(),
   }

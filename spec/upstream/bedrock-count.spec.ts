@@ -51,7 +51,7 @@ async function checkUnavailable(answer: Answer): Promise<void> {
   assert.equal(await readBody(answer.body), JSON.stringify(error))
 }
 
-test('count: the answer is in the words of the Messages API', async () => {
+test('count: the answer is in the words of the Messages API (F146)', async () => {
   await withCloud(async ({ server, deps }) => {
     server.always({ body: '{"inputTokens":42}' })
     const answer = await count(deps, server.url)
@@ -123,7 +123,7 @@ test('count: a foundation model is known by its id, and by the ARNs that name it
     assert.equal(foundationOf(id), foundation, id)
 })
 
-test('count: for a profile nobody can look into Bedrock is not asked', async () => {
+test('count: for a profile nobody can look into Bedrock is not asked (F146)', async () => {
   await withCloud(async ({ server, deps }) => {
     const arn = 'arn:aws:bedrock:us-east-1:1:application-inference-profile/abc'
     await checkUnavailable(await count(deps, server.url, createAsk({ path }), arn))
@@ -131,7 +131,7 @@ test('count: for a profile nobody can look into Bedrock is not asked', async () 
   })
 })
 
-test('count: every refusal, and an answer without a count, is one: not available', async () => {
+test('count: every refusal, and an answer without a count, is one: not available (F146)', async () => {
   await withCloud(async ({ server, deps, recorder }) => {
     for (const status of [400, 401, 403, 404, 429, 500, 501, 503]) {
       server.next({ status, body: '{"message":"secret acct 1"}' })

@@ -2,6 +2,7 @@
  * What the gateway was asked to do, from its arguments. Pure; `gateway.ts` acts on it.
  */
 import { parseArgs } from 'node:util'
+import type { UnsignedMax } from '../lib/audit/verify.ts'
 import { nearest } from '../lib/kernel/spelling.ts'
 
 export type Command =
@@ -20,6 +21,7 @@ export type Command =
       readonly kind: 'verify-audit'
       readonly files: readonly string[]
       readonly publicKey: string | undefined
+      readonly maxUnsigned: UnsignedMax | undefined
     }
   | { readonly kind: 'help' }
   | { readonly kind: 'version' }
@@ -36,7 +38,7 @@ export const usage: string = `Usage: gateway [--config FILE]         serve
                                        what a person would get and why, without network or database
        gateway forget [--config FILE] --principal SUB
                                        erase the name, email and groups of a principal
-       gateway audit verify --file FILE [--file NEXT]… [--public-key PEM]
+       gateway audit verify --file FILE [--file NEXT]… [--public-key PEM] [--max-unsigned N]
                                        check every hash and signature of an audit file
 
 Options:
@@ -48,6 +50,9 @@ Options:
                   of their rotation
   --public-key PEM
                   audit verify: the key its signatures are checked with
+  --max-unsigned N
+                  audit verify: how much may stand after the last signature: so many
+                  records (500), or none older than so long (90s, 15m, 2h)
   --json          doctor, explain: JSON instead of text
   --version       print the version
   --help          print this text
@@ -55,8 +60,9 @@ Options:
 Exit codes:
   0   served and drained, the configuration or the audit file is sound, the doctor found nothing
       that fails, or the command did what it says
-  1   wrong arguments, an invalid configuration, a broken audit file, or boot failed; standard
-      error says why
+  1   wrong arguments, an invalid configuration, a broken audit file, something the doctor found
+      failing, or boot failed; standard error says why
+  2   audit verify: all of it is sound, but more than --max-unsigned stands after the last signature
 
 Environment:
   CLAUDE_GATEWAY_LOG_LEVEL          debug, info (default), warn or error; audit lines always come
@@ -75,6 +81,7 @@ const options = {
   principal: { type: 'string' },
   file: { type: 'string', multiple: true },
   'public-key': { type: 'string' },
+  'max-unsigned': { type: 'string' },
   json: { type: 'boolean' },
   version: { type: 'boolean' },
   help: { type: 'boolean' },
@@ -89,7 +96,7 @@ const commands: Readonly<Record<string, readonly Option[]>> = {
   doctor: ['json'],
   explain: ['email', 'groups', 'json'],
   forget: ['principal'],
-  'audit verify': ['file', 'public-key'],
+  'audit verify': ['file', 'public-key', 'max-unsigned'],
 }
 
 export function parseCommandLine(args: readonly string[]): Command {
@@ -176,11 +183,27 @@ function build(command: string, values: Values): Command {
     case 'audit verify': {
       const files = [values.file ?? []].flat().filter((file) => typeof file === 'string')
       if (files.length === 0) return mistake("the command audit verify needs '--file FILE'")
-      return { kind: 'verify-audit', files, publicKey: textOf('public-key') }
+      const asked = textOf('max-unsigned')
+      const maxUnsigned = asked === undefined ? undefined : readUnsignedMax(asked)
+      if (maxUnsigned === null) {
+        return mistake(`'--max-unsigned ${asked}' is neither a number of records nor a time as 15m`)
+      }
+      return { kind: 'verify-audit', files, publicKey: textOf('public-key'), maxUnsigned }
     }
     default:
       return { kind: 'serve', config }
   }
+}
+
+const unitMs: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000 }
+
+/** `500`, `90s`, `15m`, `2h`; null for anything else. */
+function readUnsignedMax(text: string): UnsignedMax | null {
+  const [, digits = '', unit] = /^(\d{1,9})([smh])?$/.exec(text) ?? []
+  if (digits === '') return null
+  const count = Number(digits)
+  const ms = unit === undefined ? undefined : unitMs[unit]
+  return ms === undefined ? { kind: 'records', count } : { kind: 'age', ms: count * ms }
 }
 
 function isOption(name: string): name is Option {

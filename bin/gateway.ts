@@ -18,10 +18,13 @@ import { createLog, type Log } from '../lib/kernel/log.ts'
 import { productVersion } from '../lib/kernel/version.ts'
 import { type AuditFile, openAuditFile } from '../lib/audit/file.ts'
 import type { Owner } from '../lib/audit/lock.ts'
-import { describeVerified, verifyAuditFiles } from '../lib/audit/verify.ts'
+import { describeVerified, excessOf, verifyAuditFiles } from '../lib/audit/verify.ts'
 import { describeForgotten, forget } from '../lib/spend/forget.ts'
 import { openDatabase } from '../lib/store/database.ts'
 import { type Command, defaultConfigPath, parseCommandLine, usage } from './command-line.ts'
+
+/** Of `audit verify`: nothing is broken, but too much is not signed yet. */
+const unsignedExitCode = 2
 
 /** An exit waits this long for log lines to leave; a reader that is stuck longer has lost them. */
 const lastLinesMs = 1000
@@ -133,12 +136,18 @@ async function explainTo(command: CommandOf<'explain'>): Promise<never> {
   return exit(0)
 }
 
-async function verifyAudit({ files, publicKey }: CommandOf<'verify-audit'>): Promise<never> {
+async function verifyAudit(command: CommandOf<'verify-audit'>): Promise<never> {
+  const { files, publicKey, maxUnsigned } = command
   try {
     const key = publicKey === undefined ? null : createPublicKey(readFileSync(publicKey))
     const all = await verifyAuditFiles(files, key)
     for (const verified of all) process.stdout.write(describeVerified(verified, key !== null))
-    return await exit(all.every(({ problem }) => problem === null) ? 0 : 1)
+    if (all.some(({ problem }) => problem !== null)) return await exit(1)
+    const last = all.at(-1)
+    if (last === undefined || maxUnsigned === undefined) return await exit(0)
+    const excess = excessOf(last, maxUnsigned, clock.now())
+    if (excess !== null) process.stderr.write(`apps gateway: ${last.path}: ${excess}\n`)
+    return await exit(excess === null ? 0 : unsignedExitCode)
   } catch (error) {
     process.stderr.write(`apps gateway: ${describe(error).split('\n')[0]}\n`)
     return exit(1)

@@ -14,6 +14,8 @@ export interface Verified {
   readonly signatures: number
   /** Records after the last signature: nothing proves that none is missing at the end. */
   readonly unsigned: number
+  /** When the first of them was written, as it says itself; null when there are none. */
+  readonly unsignedSince: number | null
   /** The file begins where another one ended. */
   readonly continues: boolean
   /** Where it ends; null when it holds nothing sound. */
@@ -54,11 +56,13 @@ async function verifyAuditFile(
 ): Promise<Verified> {
   let head = earlier?.head ?? null
   let [records, signatures, unsigned, continues] = [0, 0, earlier?.unsigned ?? 0, false]
+  let unsignedSince = earlier?.unsignedSince ?? null
   const result = (problem: string | null): Verified => ({
     path,
     records,
     signatures,
     unsigned,
+    unsignedSince,
     continues,
     head,
     problem,
@@ -79,6 +83,7 @@ async function verifyAuditFile(
     if (wrong !== null && wrong !== 'none') return result(`${place}: ${wrong}`)
     signatures += wrong === null ? 1 : 0
     unsigned = wrong === null ? 0 : unsigned + 1
+    unsignedSince = wrong === null ? null : (unsignedSince ?? timeOf(record.json))
     head = { sequence: record.sequence, hash: record.hash }
     records += 1
   }
@@ -111,6 +116,28 @@ async function* readLines(path: string): AsyncGenerator<Line> {
   if (restBytes > 0) yield { bytes: Buffer.concat(rest), isWhole: false }
 }
 
+/** How much may stand after the last signature: records, or the age of the oldest of them. */
+export type UnsignedMax =
+  | { readonly kind: 'records'; readonly count: number }
+  | { readonly kind: 'age'; readonly ms: number }
+
+/** What is beyond `max` at the end of sound files, in words; null when nothing is. */
+export function excessOf(
+  { unsigned, unsignedSince }: Verified,
+  max: UnsignedMax,
+  nowMs: number,
+): string | null {
+  if (max.kind === 'records') {
+    if (unsigned <= max.count) return null
+    return `${unsigned} records since the last signature, ${max.count} are allowed`
+  }
+  // A record without a time it can be read by is as old as can be.
+  const ageMs = unsigned === 0 ? 0 : nowMs - (unsignedSince ?? 0)
+  if (ageMs <= max.ms) return null
+  const [age, allowed] = [Math.round(ageMs / 1000), max.ms / 1000]
+  return `records without a signature for ${age} s, ${allowed} s are allowed`
+}
+
 /** What a person who checks is told. */
 export function describeVerified(verified: Verified, isChecked: boolean): string {
   const { path, records, signatures, unsigned, continues, problem } = verified
@@ -141,6 +168,12 @@ function startOf(json: string, sequence: number): Head | null {
   const hash = fields['continues']
   const isBeginning = fields['evt'] === 'audit.begin' && typeof hash === 'string'
   return isBeginning ? { sequence: sequence - 1, hash } : null
+}
+
+function timeOf(json: string): number | null {
+  const { ts } = fieldsOf(json)
+  const ms = typeof ts === 'string' ? Date.parse(ts) : Number.NaN
+  return Number.isNaN(ms) ? null : ms
 }
 
 function fieldsOf(json: string): Readonly<Record<string, unknown>> {

@@ -1,18 +1,22 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { generateKeyPairSync, type KeyObject } from 'node:crypto'
 import {
   appendFileSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
   statSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type AuditFile, openAuditFile } from '../../lib/audit/file.ts'
@@ -66,11 +70,11 @@ test('audit file: lines come in order, and the end is signed when it is closed',
     records: 502,
     signatures: 1,
     unsigned: 0,
+    unsignedSince: null,
     continues: false,
     problem: null,
   })
   assert.deepEqual(events(file).slice(0, 2), ['audit.begin', 'inference'])
-  assert.ok(!existsSync(`${file}.lock`))
 })
 
 test('audit file: goes on after a restart, and cuts a line that a crash left unfinished', async (t) => {
@@ -197,6 +201,84 @@ test('audit file: belongs to one process, and a lock left behind by a dead one i
     await lockFile(`${file}.lock`, dead, systemClock)
   )()
   await trail.close()
+})
+
+test('audit file: of many who find the lock of a dead one exactly one takes it', async (t) => {
+  const { folder } = setUp(t)
+  const path = join(folder, 'race.lock')
+  let dead: number | undefined
+  for (let round = 0; round < 40; round++) {
+    const contenders = Array.from({ length: 8 }, (_, index) => ({
+      pid: 1000 + round * 8 + index,
+      // Everybody lives but the one whose lock was left behind.
+      isAlive: (pid: number) => pid !== dead,
+    }))
+    const all = await Promise.allSettled(
+      contenders.map(async (contender) => {
+        if (round % 2 > 0) await sleep(contender.pid % 3)
+        return { pid: contender.pid, unlock: await lockFile(path, contender, systemClock) }
+      }),
+    )
+    const winners = all.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
+    assert.equal(winners.length, 1, `round ${round}`)
+    for (const one of all) {
+      if (one.status === 'rejected') assert.match(String(one.reason), /another gateway writes/)
+    }
+    // Given back in every third round, left behind by a crash in the others.
+    dead = winners[0]?.pid
+    if (round % 3 === 0) await winners[0]?.unlock()
+    assert.ok(readdirSync(path).length <= 4, 'old locks do not pile up')
+  }
+})
+
+test('audit file: of many processes that start at once one gets it', async (t) => {
+  const { folder } = setUp(t)
+  const path = join(folder, 'processes.lock')
+  // The lock of a process that is gone.
+  mkdirSync(path)
+  writeFileSync(join(path, '41'), `${hostname()} 4194303`)
+  const script = `
+    import { lockFile } from './lib/audit/lock.ts'
+    import { systemClock } from './lib/kernel/clock.ts'
+    const isAlive = (pid) => { try { process.kill(pid, 0); return true } catch { return false } }
+    const keep = setInterval(() => {}, 1000)
+    process.stdin.once('data', async () => {
+      try {
+        await lockFile(process.argv[1], { pid: process.pid, isAlive }, systemClock)
+        console.log('mine')
+      } catch (error) { console.log(error.message) }
+    }).once('end', () => clearInterval(keep))
+    console.log('ready')`
+  const children = Array.from({ length: 5 }, () =>
+    spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script, path], {
+      cwd: join(import.meta.dirname, '../..'),
+      stdio: ['pipe', 'pipe', 'inherit'],
+    }),
+  )
+  t.after(() => children.forEach((child) => child.kill('SIGKILL')))
+  const said = children.map((child) => createInterface(child.stdout)[Symbol.asyncIterator]())
+  const next = async (): Promise<string[]> =>
+    (await Promise.all(said.map((lines) => lines.next()))).map(({ value }) => String(value))
+  assert.deepEqual([...new Set(await next())], ['ready'])
+  for (const child of children) child.stdin.write('go\n')
+  const outputs = await next()
+  assert.equal(outputs.filter((text) => text === 'mine').length, 1, outputs.join('\n'))
+  assert.equal(outputs.filter((text) => /another gateway writes/.test(text)).length, 4)
+  for (const child of children) child.stdin.end()
+})
+
+test('audit file: a lock from elsewhere is taken once it was not touched for 20 s', async (t) => {
+  const { folder } = setUp(t)
+  const path = join(folder, 'elsewhere.lock')
+  mkdirSync(path)
+  writeFileSync(join(path, '7'), 'another-host 1')
+  await assert.rejects(lockFile(path, owner, systemClock), /another gateway writes the file/)
+  const old = new Date(Date.now() - 21_000)
+  utimesSync(join(path, '7'), old, old)
+  await (
+    await lockFile(path, owner, systemClock)
+  )()
+  assert.deepEqual(readdirSync(path).toSorted(), ['7', '8'])
 })
 
 test('audit file: no byte of it can be changed, put in or left out', async (t) => {

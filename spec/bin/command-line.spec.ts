@@ -83,13 +83,26 @@ test('command line: audit verify is two words and takes a file', () => {
       kind: 'verify-audit',
       files: ['a.log'],
       publicKey: 'k.pem',
+      maxUnsigned: undefined,
     },
   )
   assert.deepEqual(parseCommandLine(['audit', 'verify', '--file', 'a.1', '--file', 'a']), {
     kind: 'verify-audit',
     files: ['a.1', 'a'],
     publicKey: undefined,
+    maxUnsigned: undefined,
   })
+  const maxOf = (text: string): unknown => {
+    const command = parseCommandLine(['audit', 'verify', '--file', 'a', '--max-unsigned', text])
+    return command.kind === 'verify-audit' ? command.maxUnsigned : command.kind
+  }
+  assert.deepEqual(maxOf('0'), { kind: 'records', count: 0 })
+  assert.deepEqual(maxOf('500'), { kind: 'records', count: 500 })
+  assert.deepEqual(maxOf('90s'), { kind: 'age', ms: 90_000 })
+  assert.deepEqual(maxOf('2h'), { kind: 'age', ms: 7_200_000 })
+  for (const text of ['-1', '1d', 'many', '1.5', 's', '9999999999']) {
+    assert.equal(maxOf(text), 'mistake', text)
+  }
   assert.match(mistakeOf('audit', 'verify'), /needs '--file FILE'/)
   assert.match(mistakeOf('audit'), /unknown command 'audit'; did you mean audit verify\?/)
 })

@@ -259,7 +259,29 @@ test('audit file: a real process keeps it, shares it with no other, and it can b
     stdout,
     /: sound\n.* records follow each other\n.* \(all by this key\); 0 records since/,
   )
+  const strict = ['--public-key', publicPem, '--max-unsigned']
+  await verify('--file', `${auditFile}.2`, ...strict, '0')
+  await verify('--file', `${auditFile}.2`, ...strict, '0s')
   const text = readFileSync(`${auditFile}.2`, 'utf8')
+  // Cut behind the last signature: every hash is right, and what came after it is gone.
+  const signed = text.trimEnd().split('\n')
+  const cut = signed.slice(
+    0,
+    signed.findLastIndex((line) => line.includes('audit.signature')),
+  )
+  writeFileSync(`${auditFile}.3`, `${cut.join('\n')}\n`)
+  for (const max of ['0', '0s']) {
+    await assert.rejects(
+      verify('--file', `${auditFile}.3`, '--max-unsigned', max),
+      (error: { stdout: string; stderr: string; code: number }) => {
+        assert.match(error.stdout, /: sound\n/)
+        assert.match(error.stderr, /since the last signature, 0 are|signature for \d+ s, 0 s are/)
+        return error.code === 2
+      },
+    )
+  }
+  await verify('--file', `${auditFile}.3`, '--max-unsigned', '1000')
+  await verify('--file', `${auditFile}.3`, '--max-unsigned', '1h')
   const kept = text.split('\n').flatMap((line) => /"evt":"([\w.]+)"/.exec(line)?.[1] ?? [])
   assert.deepEqual(kept.slice(0, 2), ['audit.begin', 'config.load'])
   assert.ok(kept.includes('auth.denied'))

@@ -59,7 +59,7 @@ Options:
 
 Exit codes:
   0   served and drained, the configuration or the audit file is sound, the doctor found nothing
-      that fails, or the command did what it says
+      that fails, or the command did what it says; explain: also when no policy fits
   1   wrong arguments, an invalid configuration, a broken audit file, something the doctor found
       failing, or boot failed; standard error says why
   2   audit verify: all of it is sound, but more than --max-unsigned stands after the last signature

@@ -2,12 +2,12 @@
  * `gateway explain`: what a person would get, and why, from the file alone. Asks the very parts
  * that answer clients, so that it cannot say anything else than they would.
  */
-import { isDeepStrictEqual } from 'node:util'
 import type { Config } from './config.ts'
 import { createPolicyHandlers } from './handlers.ts'
 import type { Exchange, Reply } from './http/exchange.ts'
 import type { Caller } from './kernel/caller.ts'
 import type { Log } from './kernel/log.ts'
+import { createPolicyMatcher, domainOf } from './policy/match.ts'
 import { describeMatch } from './policy/policies-check.ts'
 import type { Policy } from './policy/policy.ts'
 
@@ -60,7 +60,7 @@ export async function explain(config: Config, person: Person): Promise<Explanati
   const { catalogue, access } = parts
   return {
     person,
-    policies: judge(config.managed?.policies ?? [], person),
+    policies: judge(config.managed?.policies ?? [], caller),
     settings:
       document === null
         ? null
@@ -117,30 +117,32 @@ export function formatExplanation(explanation: Explanation): string {
   ].join('\n')
 }
 
-function judge(policies: readonly Policy[], person: Person): Explanation['policies'] {
-  const judged: Explanation['policies'][number][] = []
-  for (const [index, policy] of policies.entries()) {
-    const against = objections(policy, person)
-    const fits = against.length === 0
-    const why = fits ? 'fits, and is the first that does' : against.join('; ')
-    judged.push({ index, match: describeMatch(policy), fits, why })
-    if (fits) break
-  }
-  return judged
+/** Up to the one that the matcher names; what speaks against the others it is asked too. */
+function judge(policies: readonly Policy[], caller: Caller): Explanation['policies'] {
+  const found = createPolicyMatcher(policies)(caller)
+  const judged = found < 0 ? policies : policies.slice(0, found + 1)
+  return judged.map((policy, index) => ({
+    index,
+    match: describeMatch(policy),
+    fits: index === found,
+    why: index === found ? 'fits, and is the first that does' : objections(policy, caller),
+  }))
 }
 
-function objections({ match }: Policy, { email, groups }: Person): string[] {
-  const wanted = match?.groups
-  const domain = match?.email_domain
-  const own = email === undefined ? undefined : email.slice(email.lastIndexOf('@') + 1)
-  return [
-    ...(wanted === undefined || wanted.some((group) => groups.includes(group))
-      ? []
-      : [`in none of its groups (${wanted.join(', ')})`]),
-    ...(domain === undefined || isDeepStrictEqual(own?.toLowerCase(), domain.toLowerCase())
-      ? []
-      : [`the email domain is ${own ?? 'unknown'}, not ${domain}`]),
-  ]
+/** Half by half: a policy that asks for one of them alone would fit or not. */
+function objections({ match }: Policy, caller: Caller): string {
+  const fits = (half: Policy['match']): boolean =>
+    createPolicyMatcher([{ match: half, cli: {} }])(caller) === 0
+  const { groups, email_domain } = match ?? {}
+  const own = domainOf(caller.email)
+  const against: string[] = []
+  if (groups !== undefined && !fits({ groups })) {
+    against.push(`in none of its groups (${groups.join(', ')})`)
+  }
+  if (email_domain !== undefined && !fits({ email_domain })) {
+    against.push(`the email domain is ${own ?? 'unknown'}, not ${email_domain}`)
+  }
+  return against.join('; ')
 }
 
 /** A request as a client would send it; nothing of it is read but its path and headers. */

@@ -50,13 +50,48 @@ test('explain: names the policy that fits, and what speaks against those before 
     told.policies.map(({ index, fits, why }) => [index, fits, why]),
     [
       [0, false, 'in none of its groups (contractors)'],
-      [1, false, 'the email domain is Example.com, not example.org'],
+      [1, false, 'the email domain is example.com, not example.org'],
       [2, true, 'fits, and is the first that does'],
     ],
   )
   assert.deepEqual(told.settings?.document, { permissions: { deny: ['WebFetch'] } })
   assert.match(told.settings?.checksum ?? '', /^sha256:[0-9a-f]{64}$/)
   assert.match(told.desktopRefusal ?? '', /does not opt into desktop/)
+})
+
+test('explain: says what the matcher says, whatever the email looks like', async () => {
+  const policies = [
+    { match: { email_domain: 'example.org' }, cli: { model: 'a' } },
+    { match: { groups: ['eng'], email_domain: 'Example.COM' }, cli: { model: 'b' } },
+  ]
+  const config = load({ ...file, managed: { policies } })
+  const told = async (email: string | undefined, ...groups: string[]) => {
+    const { policies: judged, settings } = await explain(config, { email, groups })
+    // What is said of policies and what is served cannot differ.
+    assert.equal(
+      judged.some(({ fits }) => fits),
+      settings !== null,
+      email,
+    )
+    return judged.map(({ why }) => why)
+  }
+  const fits = 'fits, and is the first that does'
+  // A text without an at sign is no address, so it has no domain, even if it spells one.
+  for (const email of ['example.org', '', undefined]) {
+    assert.deepEqual(await told(email), [
+      'the email domain is unknown, not example.org',
+      'in none of its groups (eng); the email domain is unknown, not Example.COM',
+    ])
+  }
+  assert.deepEqual(await told('a@b@EXAMPLE.org'), [fits])
+  assert.deepEqual(await told('a@example.com', 'eng'), [
+    'the email domain is example.com, not example.org',
+    fits,
+  ])
+  assert.deepEqual(await told('a@example.com'), [
+    'the email domain is example.com, not example.org',
+    'in none of its groups (eng)',
+  ])
 })
 
 test('explain: models are those the policy admits and an upstream serves this person', async () => {
@@ -91,8 +126,11 @@ test('explain: the command prints it, as text and as JSON, and refuses a file wi
   const { stdout: json } = await gateway(...args, '--json')
   const told: { policies: unknown[] } = JSON.parse(json)
   assert.equal(told.policies.length, 3)
+  // Nobody fits: it is explained all the same.
+  assert.match((await gateway('explain', '--config', path)).stdout, /404 no policy matched/)
   writeFileSync(path, '{"listn":{}}')
-  await assert.rejects(gateway(...args), /listn/)
+  await assert.rejects(gateway(...args), { code: 1, stderr: /listn/ })
+  await assert.rejects(gateway('explain', '--config', `${path}.none`), { code: 1 })
 })
 
 test('forget: the command says what it removed, and why it could not', async () => {

@@ -39,8 +39,8 @@ function compile({ match }: Policy): Rule {
     (domain === undefined || domain === own)
 }
 
-/** What stands after the last at sign, lower case. */
-function domainOf(email: string | undefined): string | undefined {
+/** What stands after the last at sign, lower case; what has none has no domain. */
+export function domainOf(email: string | undefined): string | undefined {
   const at = email?.lastIndexOf('@') ?? -1
   return at < 0 ? undefined : email?.slice(at + 1).toLowerCase()
 }

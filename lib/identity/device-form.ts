@@ -76,7 +76,8 @@ function createAccept(parts: Parts): (exchange: Exchange) => Promise<Submission>
     if (value === null) return { ok: false, reply: await refuse(parts, exchange, 'unknown_code') }
     if ('retryAfterSeconds' in value) {
       const retryAfter: HeaderList = [['Retry-After', String(value.retryAfterSeconds)]]
-      return { ok: false, reply: await refuse(parts, exchange, 'rate_limited', retryAfter) }
+      const wait = `Try again in ${inWords(value.retryAfterSeconds)}.`
+      return { ok: false, reply: await refuse(parts, exchange, 'rate_limited', retryAfter, wait) }
     }
     return { ok: true, grant: value }
   }
@@ -87,7 +88,7 @@ type Refusal = 'csrf_rejected' | 'rate_limited' | 'unknown_code'
 const problems: Readonly<Record<Refusal, string>> = {
   csrf_rejected:
     'This request came from another site, so nothing was done. Enter the code here yourself.',
-  rate_limited: 'Too many attempts came from this network. Wait a few minutes and try again.',
+  rate_limited: 'Too many attempts came from this network.',
   unknown_code: 'This code is not known or has expired. Check it, or start again on your device.',
 }
 
@@ -96,6 +97,7 @@ async function refuse(
   exchange: Exchange,
   result: Refusal,
   last: HeaderList = [],
+  next = '',
 ): Promise<Reply> {
   const { requestId, clientAddress } = exchange
   audit('device.verify', { request_id: requestId, result, client_ip: clientAddress })
@@ -107,7 +109,19 @@ async function refuse(
   }
   const notice = loginNotice(options.login_notice, originOf(exchange))
   const policy = signInPolicy(await provider.formActionOrigins())
-  return replyPage(enterCodePage({ problem: problems[result], notice }), { policy, last })
+  const problem = `${problems[result]} ${next}`.trimEnd()
+  return replyPage(enterCodePage({ problem, notice }), { policy, last })
+}
+
+/** As exact as `Retry-After`, never less than it, and in units that people wait in. */
+function inWords(seconds: number): string {
+  const [count, unit] =
+    seconds <= 90
+      ? [seconds, 'second']
+      : seconds <= 90 * 60
+        ? [Math.ceil(seconds / 60), 'minute']
+        : [Math.ceil(seconds / 3600), 'hour']
+  return `${count} ${unit}${count === 1 ? '' : 's'}`
 }
 
 function outage(exchange: Exchange): Reply {

@@ -166,7 +166,9 @@ test('device form: both forms count together per address, and the page says how 
   const third = await post(gateway, 'deviceSubmit', userCode, { clientAddress })
   assert.equal(third.status, 200)
   assert.match(third.text, /Too many attempts came from this network/)
-  assert.ok(Number(third.header('retry-after')) > 590)
+  const seconds = Number(third.header('retry-after'))
+  assert.ok(seconds > 590)
+  assert.match(third.text, new RegExp(`Try again in ${Math.ceil(seconds / 60)} minutes\\.`))
   assert.deepEqual(results(gateway), ['unknown_code', 'unknown_code', 'rate_limited'])
   assert.match(
     gateway.recorder.lines.join('\n'),
@@ -174,6 +176,32 @@ test('device form: both forms count together per address, and the page says how 
   )
   const elsewhere = { clientAddress: '192.0.2.51' }
   assert.equal((await post(gateway, 'deviceSubmit', userCode, elsewhere)).status, 302)
+})
+
+test('device form: the wait that the page names is the one of its Retry-After', async () => {
+  const waits: readonly (readonly [window: number, words: (seconds: number) => string])[] = [
+    [30, (seconds) => `${seconds} seconds`],
+    [60, (seconds) => `${seconds} seconds`],
+    [100, (seconds) => (seconds > 90 ? '2 minutes' : `${seconds} seconds`)],
+    [5400, () => '90 minutes'],
+    [86_400, () => '24 hours'],
+  ]
+  for (const [index, [window_seconds, words]] of waits.entries()) {
+    const gateway = bench.gateway({
+      rate_limits: {
+        device_authorization: { max: 1000, window_seconds: 600 },
+        device_verify: { max: 1, window_seconds },
+      },
+    })
+    const clientAddress = `192.0.2.${60 + index}`
+    const answers = await Promise.all(
+      [1, 2].map(() => post(gateway, 'deviceSubmit', 'BBBB-BBBB', { clientAddress })),
+    )
+    const over = answers.find(({ text }) => /Too many attempts/.test(text))
+    const seconds = Number(over?.header('retry-after'))
+    assert.ok(seconds >= 1 && seconds <= window_seconds, String(window_seconds))
+    assert.ok(over?.text.includes(`Try again in ${words(seconds)}.`), over?.text)
+  }
 })
 
 test('device form: pages with a form may lead to the provider, and carry the notice', async () => {

@@ -170,7 +170,7 @@ async function runSpecs(): Promise<void> {
       await page.getByRole('button', { name: 'Continue' }).click()
       await page.getByRole('alert').getByText(words).waitFor()
     }
-    assert.match(await page.getByRole('alert').innerText(), /Wait a few minutes/)
+    assert.match(await page.getByRole('alert').innerText(), /Try again in 10 minutes\./)
     const width = await page.evaluate<number>('document.documentElement.scrollWidth')
     assert.ok(width <= 320, `${width} px on a phone of 320`)
     await database.query(`DELETE FROM kv WHERE key LIKE 'rl:%'`)

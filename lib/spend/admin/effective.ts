@@ -6,6 +6,7 @@ import type { Queryable, Store } from '../../store/store.ts'
 import type { AdminConfig } from '../config.ts'
 import { type PeriodName, periodNames, type Periods } from '../period.ts'
 import { adminStoreTimeoutMs } from './change-limits.ts'
+import { findPrincipals, type Position, type Wanted } from './find-principals.ts'
 import { centsText, groupList } from './format.ts'
 import type { ScopeType } from './limit-request.ts'
 import { bindingOf, decodeToken, encodeToken } from './page-token.ts'
@@ -15,22 +16,10 @@ import { scopeOf } from './spend-limit.ts'
 /** Principals of a page, as on the reference. */
 const principalsDefault = 20
 
-interface EffectiveQuery {
-  readonly limit: number
+interface EffectiveQuery extends Wanted {
   readonly periods: readonly PeriodName[]
-  readonly isSorted: boolean
   readonly userIds: readonly string[]
-  /** Null: everybody. */
-  readonly search: string | null
-  readonly from: Position | null
   readonly binding: string
-}
-
-/** The last principal of the page before. */
-interface Position {
-  readonly principal: string
-  /** Only in a sorted list. */
-  readonly cents: number | null
 }
 
 export async function listEffective(
@@ -101,88 +90,6 @@ function nextPage(asked: EffectiveQuery, last: Position | undefined): string | n
   if (last === undefined) return null
   const { principal: p, cents: c } = last
   return encodeToken({ p, ...(asked.isSorted && { c, s: true }), q: asked.binding })
-}
-
-/** At most one more than fits on the page. */
-async function findPrincipals(
-  tx: Queryable,
-  asked: EffectiveQuery,
-  periodKey: string,
-): Promise<readonly Position[]> {
-  const { isSorted, search, from, limit } = asked
-  const values = new Parameters()
-  const count = values.add(limit + 1)
-  const sql = isSorted
-    ? sortedSql(values, periodKey, search, from, count)
-    : unsortedSql(values, search, from, count)
-  const { rows } = await tx.query<Position>(sql, values.list)
-  return rows
-}
-
-class Parameters {
-  readonly list: unknown[] = []
-
-  /** The placeholder of a value. */
-  add(value: unknown): string {
-    this.list.push(value)
-    return `$${this.list.length}`
-  }
-}
-
-/**
- * Everybody with spend, in order: from one to the next by the index, past all the rows each of
- * them has. Read only as far as the page needs.
- */
-function walkSql(values: Parameters, from: Position | null): string {
-  const start = from === null ? '' : `WHERE principal > ${values.add(from.principal)}`
-  return `
-    WITH RECURSIVE walk (principal) AS (
-      (SELECT principal FROM spend ${start} ORDER BY principal LIMIT 1)
-      UNION ALL
-      SELECT (SELECT next.principal FROM spend AS next WHERE next.principal > walk.principal
-              ORDER BY next.principal LIMIT 1)
-      FROM walk WHERE walk.principal IS NOT NULL)`
-}
-
-function unsortedSql(
-  values: Parameters,
-  search: string | null,
-  from: Position | null,
-  count: string,
-): string {
-  const match = search === null ? '' : `AND ${matchSql(values.add(search))}`
-  return `
-    ${walkSql(values, from)}
-    SELECT s.principal, NULL::float8 AS cents FROM walk AS s
-    WHERE s.principal IS NOT NULL ${match} LIMIT ${count}`
-}
-
-function sortedSql(
-  values: Parameters,
-  periodKey: string,
-  search: string | null,
-  from: Position | null,
-  count: string,
-): string {
-  const cents = from === null ? '' : values.add(from.cents)
-  const start =
-    from === null
-      ? ''
-      : `AND s.cents <= ${cents}
-         AND (s.cents < ${cents} OR s.principal > ${values.add(from.principal)})`
-  const match = search === null ? '' : `AND ${matchSql(values.add(search))}`
-  return `
-    SELECT s.principal, s.cents FROM spend AS s
-    WHERE s.period = ${values.add(periodKey)} ${start} ${match}
-    ORDER BY s.cents DESC, s.principal LIMIT ${count}`
-}
-
-/** Literal text: no character of a search has a meaning. One look-up for each candidate. */
-function matchSql(search: string): string {
-  const finds = (text: string): string => `strpos(lower(${text}), lower(${search}::text)) > 0`
-  return `(${finds('s.principal')} OR EXISTS (
-    SELECT 1 FROM principal_emails AS e
-    WHERE e.principal = s.principal AND (${finds('e.email')} OR ${finds('e.name')})))`
 }
 
 interface Person {

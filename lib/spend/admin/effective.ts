@@ -107,7 +107,12 @@ interface Person {
   readonly spent: Readonly<Record<string, number>>
 }
 
-/** In the order of `principals`, repeated ones too. */
+/**
+ * In the order of `principals`, repeated ones too. OFFSET 0 keeps PostgreSQL from folding a
+ * subquery into the rest: person by person by the index, however far behind the page is, and with
+ * plain columns as the arguments of `caps_by_period`, without which it would run as a query of its
+ * own for each of them.
+ */
 async function describe(
   tx: Queryable,
   principals: readonly string[],
@@ -115,18 +120,22 @@ async function describe(
   mode: string,
 ): Promise<readonly Person[]> {
   const { rows } = await tx.query<Person>(
-    `SELECT p.id, e.email, e.name, known.groups, caps.list AS caps, used.list AS spent
-     FROM unnest($1::text[]) WITH ORDINALITY AS p(id, place)
-     LEFT JOIN principal_emails AS e ON e.principal = p.id
-     CROSS JOIN LATERAL (
-       SELECT ARRAY(SELECT jsonb_array_elements_text(
-         ${groupList('e.groups')})) AS groups
-     ) AS known
+    `SELECT p.id, p.email, p.name, p.groups, caps.list AS caps, used.list AS spent
+     FROM (
+       SELECT asked.id, asked.place, known.email, known.name, ARRAY(
+         SELECT jsonb_array_elements_text(${groupList('known.groups')})) AS groups
+       FROM unnest($1::text[]) WITH ORDINALITY AS asked(id, place)
+       LEFT JOIN LATERAL (
+         SELECT e.email, e.name, e.groups FROM principal_emails AS e
+         WHERE e.principal = asked.id OFFSET 0
+       ) AS known ON true
+       OFFSET 0
+     ) AS p
      CROSS JOIN LATERAL (
        SELECT coalesce(jsonb_agg(jsonb_build_object('period', cap.period,
          'amount', cap.amount::text, 'scope_type', cap.scope_type, 'scope_id', cap.scope_id,
          'id', cap.id)), '[]') AS list
-       FROM caps_by_period(p.id, known.groups, $3) AS cap
+       FROM caps_by_period(p.id, p.groups, $3) AS cap
      ) AS caps
      CROSS JOIN LATERAL (
        SELECT coalesce(jsonb_object_agg(s.period, s.cents), '{}') AS list

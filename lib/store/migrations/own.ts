@@ -1,8 +1,10 @@
 /**
- * Tables that only this gateway needs, in the order they were added. Append only: a version that
- * was released never changes. They are recorded in `gateway_migrations`, which exists only once
- * there is something to record, and never in the reference's `_migrations`.
+ * What only this gateway needs, in the order it was added: tables, functions, and triggers that
+ * keep one of the tables. Append only: a version that was released never changes. Versions are
+ * recorded in `gateway_migrations`, which exists only once there is something to record, and never
+ * in the reference's `_migrations`.
  */
+import { createPersonSearch } from './person-search.ts'
 import { createSpendCount, createSpendSync, createSpendTables } from './spend-sync.ts'
 
 export interface OwnMigration {
@@ -13,4 +15,5 @@ export interface OwnMigration {
 
 export const ownMigrations: readonly OwnMigration[] = [
   { version: 1, sql: [createSpendTables, createSpendCount, createSpendSync].join(';\n') },
+  { version: 2, sql: createPersonSearch },
 ]

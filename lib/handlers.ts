@@ -28,6 +28,7 @@ import type { RouteHandlers } from './routes.ts'
 import { type AdminHandlers, createAdmin } from './spend/admin/admin.ts'
 import { estimate } from './spend/estimate.ts'
 import { openGate, type SpendGate } from './spend/gate.ts'
+import { inputBound } from './spend/input-bound.ts'
 import { createMeters } from './spend/meter.ts'
 import { createPrice } from './spend/price.ts'
 import { createRateBook, type RateBook } from './spend/rate-book.ts'
@@ -193,7 +194,7 @@ function routing(
     countInput: counter.count,
     watchAnswer: observers?.answer,
     estimate: (body, routes) =>
-      estimate({ bodyBytes: body.bytes.length, maxTokens: body.value('max_tokens'), routes }, book),
+      estimate({ input: inputBound(body), maxTokens: body.value('max_tokens'), routes }, book),
     billingTag: config.admin?.billing_group_tag,
     loadTest: config.load_test_mode?.enabled === true,
     clock,

@@ -61,7 +61,7 @@ const extensions = block<Extensions>({
   ),
   spend: defaulted(
     block<Extensions['spend']>({
-      reserve: defaulted(flag, 'Set an estimate aside before each request.', false),
+      reserve: defaulted(flag, 'Set the most it may cost aside before each request.', false),
     }),
     'How spend is counted.',
     {},

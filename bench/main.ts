@@ -19,7 +19,7 @@ import type { Figure, Result } from './report.ts'
 import type { Script } from './reply.ts'
 import { runRound } from './rounds.ts'
 import type { Harness, Round, Subject } from './rounds.ts'
-import { bootScenario, scenarios, shorten, withSpendGoals } from './scenarios.ts'
+import { bootScenario, scenarios, shorten, warmUp, withSpendGoals } from './scenarios.ts'
 import type { Scenario } from './scenarios.ts'
 
 const root = dirname(import.meta.dirname)
@@ -141,7 +141,10 @@ async function measureWarm(
   }
 }
 
-/** A new process per round: memory that an earlier round left behind would hide what streams cost. */
+/**
+ * A new process per round: memory that an earlier round left behind would hide what streams cost.
+ * A few requests warm it, too few to leave room for thousands of streams.
+ */
 async function measureFresh(
   scenario: Scenario,
   harness: Harness,
@@ -153,6 +156,7 @@ async function measureFresh(
     for (const [i, start] of starters.entries()) {
       const subject = await start(scenario.script.provider)
       try {
+        await runRound(harness, subject, warmUp)
         const measured = await runRound(harness, subject, scenario)
         const own = series[i]
         if (own !== undefined) {

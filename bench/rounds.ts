@@ -47,7 +47,7 @@ export interface Round {
 /** The gateway's work after a reply (audit lines, batched writes) belongs on its bill. */
 const settleMs = 200
 
-/** A start-up's garbage is not the idle state. */
+/** What start and warm-up leave to do is not the idle state. */
 const idleMs = 1_000
 
 /** Finer than any phase of a scenario, coarse enough to cost the machine nothing. */

@@ -26,7 +26,7 @@ function refusal({ status, body }: ClientReply): string {
 
 const models = readTable('catalogue/models.tsv')
 for (const provider of ['anthropic', 'anthropicAws', 'bedrock', 'foundry', 'vertex']) {
-  test(`recorded: ${provider} is asked for 130 models as the reference asks, and counts them so (F153, F378)`, async () => {
+  test(`recorded: ${provider} is asked for 130 models as the reference asks, and counts them so (F153 F378)`, async () => {
     const rows = models.filter((row) => row['provider'] === provider)
     assert.equal(rows.length, 130)
     const upstream = server(provider)
@@ -67,7 +67,7 @@ function modelOf({ url, body }: RecordedRequest): string {
   return named === 'count-tokens' ? JSON.parse(body.toString()).model : named
 }
 
-test('recorded: of 430 refusals a client reads what the reference lets it read (F171, F173, F174, F175, F381)', async () => {
+test('recorded: of 430 refusals a client reads what the reference lets it read (F171 F173 F174 F175 F381 F382)', async () => {
   const wrong: string[] = []
   let replayed = 0
   for (const row of readTable('upstream/errors.tsv')) {

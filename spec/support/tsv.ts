@@ -2,10 +2,12 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** Rows of `spec/fixtures/<path>`; a cell that is not there is empty. */
+/** Rows of `spec/fixtures/<path>`; a cell that is not there is empty, `# …` is no row. */
 export function readTable(path: string): readonly Readonly<Record<string, string>>[] {
   const text = readFileSync(join(import.meta.dirname, '../fixtures', path), 'utf8')
-  const [head = '', ...lines] = text.split('\n').filter((line) => line !== '')
+  const [head = '', ...lines] = text
+    .split('\n')
+    .filter((line) => line !== '' && !line.startsWith('# '))
   const names = head.split('\t')
   return lines.map((line) => {
     const cells = line.split('\t')

@@ -48,15 +48,6 @@ function blocksOf(page: string): Block[] {
 const blocks = pages.flatMap(blocksOf)
 const guides = blocks.filter(({ page }) => page.startsWith('docs/'))
 
-test('docs deployment: every command is run, names the spec that runs it, or says what it needs', () => {
-  for (const { page, line, language, mark } of guides) {
-    if (language !== 'sh' && language !== 'sql') continue
-    assert.match(mark, /^(?:runs(?:: sql)?|run by: .+|needs: .+)$/, `${page}:${line}`)
-    const [, files] = /^run by: (.*)$/.exec(mark) ?? []
-    for (const file of files?.split(', ') ?? []) assert.ok(existsSync(join(root, file)), file)
-  }
-})
-
 for (const { page, line, text } of guides.filter(({ mark }) => mark === 'runs')) {
   test(`docs deployment: the command at ${page}:${line} runs`, kubectl, () => {
     const out = execFileSync('bash', ['-euo', 'pipefail', '-c', text], {

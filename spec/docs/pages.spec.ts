@@ -115,18 +115,3 @@ test('docs: every alert has its runbook', () => {
   assert.ok(alerts.length >= 10)
   for (const [, name = ''] of alerts) assert.ok(headings.includes(name.toLowerCase()), name)
 })
-
-test('docs: every command is run, names the spec that runs it, or says what it needs', () => {
-  for (const page of pages.filter((name) => name.startsWith('docs/'))) {
-    const lines = read(page).split('\n')
-    for (const [index, line] of lines.entries()) {
-      if (!/^\s*```sh\b/.test(line)) continue
-      const mark = /^<!-- (.*) -->$/.exec(lines[index - 1] ?? '')?.[1] ?? ''
-      // The whole page of the Admin API is one script, and its spec runs it.
-      if (page === 'docs/admin-api.md' && mark === '') continue
-      assert.match(mark, /^(runs|run by: .+|needs: .+)/, `${page}:${index + 1}`)
-      const [, files] = /^run by: (.*)$/.exec(mark) ?? []
-      for (const file of files?.split(', ') ?? []) assert.ok(existsSync(join(root, file)), file)
-    }
-  }
-})

@@ -12,7 +12,10 @@ export interface FunctionTime {
 }
 
 export interface ProfileSummary {
-  /** Everything but waiting, milliseconds; shares are of this. */
+  /**
+   * Everything but waiting for events, milliseconds; shares are of this. By the wall clock: on a
+   * busy machine it contains waiting for a processor.
+   */
   readonly busyMs: number
   readonly idleMs: number
   readonly collectorMs: number

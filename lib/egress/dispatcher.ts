@@ -13,6 +13,7 @@ import { createFetch } from './fetch.ts'
 import { createGuardedConnector, type GuardOptions } from './guard.ts'
 import { createProxyConnector } from './proxy-connector.ts'
 import type { Proxies, ProxyChoice } from './proxy-environment.ts'
+import { createSentBody } from './sent-body.ts'
 
 export interface EgressOptions extends GuardOptions {
   readonly clock: Clock
@@ -35,13 +36,16 @@ export function createEgress(options: EgressOptions): Egress {
     if (signal?.aborted) return Promise.reject(asError(signal.reason))
     return new Promise((resolve, reject) => {
       const handler = createHandler(wanted, clock, resolve, reject)
+      const { body, contentLength } = createSentBody(wanted.body ?? null)
+      const headers = wanted.headers.slice()
+      if (contentLength !== null) headers.push('content-length', String(contentLength))
       agent.dispatch(
         {
           origin: url.origin,
           path: wanted.target ?? url.pathname + url.search,
           method: wanted.method,
-          headers: wanted.headers.slice(),
-          body: wanted.body ?? null,
+          headers,
+          body,
           // The head's deadline is ours: undici's begins only once the socket is connected.
           headersTimeout: 0,
           bodyTimeout: wanted.bodySilenceMs,

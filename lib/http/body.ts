@@ -5,6 +5,7 @@
 import type { IncomingMessage } from 'node:http'
 import { ClientGone } from '../kernel/abort.ts'
 import { fail, GatewayError } from '../kernel/errors.ts'
+import { freeBytes } from '../stream/lent-bytes.ts'
 import type { Watchdog } from './watchdog.ts'
 
 /** Silence inside a body; a sender on the worst mobile link retransmits well within it. */
@@ -56,15 +57,6 @@ export function bodyLength(req: IncomingMessage): number {
   return Number(req.headers['content-length'] ?? 0)
 }
 
-/**
- * Frees bytes that were copied elsewhere at once. Left to the garbage collector, the copies that
- * node:http makes of a body weigh as much as the body, and V8 marks the whole heap for each 64 MiB
- * of them: a quarter of the CPU of a 1 MB request.
- */
-function free({ buffer, byteLength }: Uint8Array): void {
-  if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0)
-}
-
 interface Store {
   /** False when the chunk does not fit any more. */
   add(chunk: Uint8Array): boolean
@@ -85,11 +77,12 @@ function createStore(bytesMax: number): Store {
           const room = Math.min(bytesMax, Math.max(needed, firstBytes, held.length * 2))
           const larger = Buffer.allocUnsafeSlow(room)
           larger.set(held.subarray(0, used))
-          free(held)
+          freeBytes(held)
           held = larger
         }
         held.set(chunk, used)
-        free(chunk)
+        // The copies that node:http makes of a body weigh as much as the body.
+        freeBytes(chunk)
       }
       used = needed
       return true

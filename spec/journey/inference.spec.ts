@@ -381,6 +381,45 @@ test('inference: a reader that stops pauses the upstream instead of filling memo
   assert.equal(bytes, size)
 })
 
+test('inference: an upstream that answers before it has read the prompt still gets all of it', async () => {
+  const events = messageEvents('Hello', 3)
+  const [first = '', ...rest] = events
+  const received: Buffer[] = []
+  const early = createServer((incoming, response) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream' }).write(first)
+    // By now the gateway has streamed the answer on, and needs the prompt no more.
+    setTimeout(() => {
+      incoming.on('data', (chunk: Buffer) => received.push(chunk))
+      incoming.on('end', () => response.end(rest.join('')))
+    }, 300)
+  })
+  early.listen(0, '127.0.0.1')
+  await once(early, 'listening')
+  const address = early.address()
+  assert.ok(address !== null && typeof address === 'object')
+  const own = await startGateway(
+    { after },
+    {
+      postgresUrl: database.url,
+      issuer: provider.issuer,
+      upstream: `http://127.0.0.1:${address.port}`,
+    },
+  )
+  const bodies = Array.from({ length: 4 }, () => {
+    const prompt = randomBytes(6_000_000).toString('base64')
+    return ask({ stream: true, messages: [{ role: 'user', content: prompt }] })
+  })
+  // One after the other, so that memory freed too early would hold the next one's prompt.
+  for (const body of bodies) {
+    received.length = 0
+    const reply = await send(`${own.url}/v1/messages`, { token: sessionToken(own.url), body })
+    assert.equal(reply.body, events.join(''))
+    assert.ok(Buffer.concat(received).equals(Buffer.from(body)))
+  }
+  early.close()
+  early.closeAllConnections()
+})
+
 test('inference: a thousand streams are open at the upstream at once, and all arrive (B030)', async () => {
   const events = messageEvents('Hello', 3)
   const [first = '', ...rest] = events

@@ -35,7 +35,7 @@ const ids = async (reply: Promise<Reply>): Promise<string[]> =>
   shown(await reply).map(({ id }) => id)
 
 for (const request of recorded.filter(({ path }) => path === '/v1/models')) {
-  test(`models: ${request.config}: byte for byte as recorded, whatever the query`, async () => {
+  test(`models: ${request.config}: byte for byte as recorded, whatever the query (F147)`, async () => {
     const { catalogue, access } = createParts(setups[request.config] ?? assert.fail('no setup'))
     const exchange = { ...exchangeOf(), query: '?limit=1&after_id=x' }
     const reply = await createModelsHandler(catalogue, access)(exchange, callerOf(request))

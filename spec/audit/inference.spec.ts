@@ -33,7 +33,7 @@ function open(who: Caller = caller) {
   return { lines, clock, entry }
 }
 
-test('inference audit: one line at the end, the fields of the reference first and in its order', async () => {
+test('inference audit: one line at the end, the fields of the reference first and in its order (F209)', async () => {
   const { lines, clock, entry } = open()
   entry.model = 'claude-sonnet-4-6'
   entry.upstream = 'anthropic'

@@ -41,7 +41,7 @@ const builtIns =
   'claude-opus-4-1-20250805:200k claude-sonnet-5-5:1000k+ claude-sonnet-5:1000k+ ' +
   'claude-sonnet-4-6+ claude-haiku-5-5:1000k+'
 
-test('entries: the built-ins are listed in their order with what is known of them', () => {
+test('entries: the built-ins are listed in their order with what is known of them (F147)', () => {
   assert.equal(listing([]).join(' '), builtIns)
 })
 
@@ -69,7 +69,7 @@ test('entries: a built-in mapped under another spelling is listed with the mappe
   assert.ok(shown.includes('claude-haiku-4-5-20251001:1000k'))
 })
 
-test('entries: without built-ins only the listed ids are there', () => {
+test('entries: without built-ins only the listed ids are there (F148)', () => {
   const config = { models: [custom('mine', 'x')], auto_include_builtin_models: false }
   const entries = createEntries([one], config, [])
   assert.deepEqual(

@@ -43,7 +43,7 @@ for (const provider of named) {
   })
 }
 
-test('resolve: a built-in goes to every upstream in order, each under its own id', () => {
+test('resolve: a built-in goes to every upstream in order, each under its own id (F156)', () => {
   const upstreams = [upstream('v', 'vertex'), upstream('b', 'bedrock'), upstream('m', 'mantle')]
   const catalogue = createCatalogue(upstreams, builtIn)
   const routes =
@@ -108,12 +108,12 @@ const custom: readonly [model: string, routes: string][] = [
   ['__proto__', unknown('__proto__')],
 ]
 for (const [model, routes] of custom) {
-  test(`resolve: with custom models, ${model} → ${routes}`, () => {
+  test(`resolve: with custom models, ${model} → ${routes} (F154 F155)`, () => {
     assert.equal(ask(createCatalogue(three, mapping), model), routes)
   })
 }
 
-test('resolve: without built-ins only listed ids route, a listed built-in in all its forms', () => {
+test('resolve: without built-ins only listed ids route, a listed built-in in all its forms (F148)', () => {
   const config = { ...mapping, auto_include_builtin_models: false }
   const catalogue = createCatalogue(three, config)
   assert.equal(ask(catalogue, 'my-alias'), 'f1=deploy-x')

@@ -188,7 +188,7 @@ function describeAnswers({ model, relaysErrors }: ProviderFacts, named: Named): 
     },
   )
 
-  named('an error status is an answer with its reason', async ({ server, upstream }) => {
+  named('an error status is an answer with its reason (F170)', async ({ server, upstream }) => {
     const body = '{"type":"error","error":{"type":"invalid_request_error","message":"no"}}'
     server.always({ status: 400, body, headers: ['content-type', 'application/json'] })
     const answer = answerOf(await upstream.send(createAsk({ body: streamedBody }), model))
@@ -235,14 +235,17 @@ function describeFailures({ create, model }: ProviderFacts, named: Named): void 
     assert.equal(await closed, 'cut')
   })
 
-  named('a head that does not come in time is a failure', async ({ server, upstreamWith }) => {
-    server.always({ fault: 'stall-before-head' })
-    const result = await upstreamWith(100).send(createAsk(), model)
-    assert.equal(result.kind, 'failed')
-    assert.ok(result.kind === 'failed')
-    assert.match(result.reason, /timed out after 100 ms/)
-    assert.equal(await (await server.request(0)).closed, 'cut')
-  })
+  named(
+    'a head that does not come in time is a failure (F201 F202)',
+    async ({ server, upstreamWith }) => {
+      server.always({ fault: 'stall-before-head' })
+      const result = await upstreamWith(100).send(createAsk(), model)
+      assert.equal(result.kind, 'failed')
+      assert.ok(result.kind === 'failed')
+      assert.match(result.reason, /timed out after 100 ms/)
+      assert.equal(await (await server.request(0)).closed, 'cut')
+    },
+  )
 
   named('a connection reset before the head is a failure', async ({ server, upstream }) => {
     server.always({ fault: 'reset-before-head' })

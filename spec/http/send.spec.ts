@@ -117,7 +117,7 @@ test('send: a stream arrives whole, and the taps see every byte of it in order',
   })
 })
 
-test('send: the head does not wait for a first byte', async () => {
+test('send: the head does not wait for a first byte (B027)', async () => {
   const tap = noting()
   const { body, push, close } = source()
   await withReply({ body, taps: [tap] }, async (_, wire) => {
@@ -150,7 +150,7 @@ test('send: bytes that are there already leave together with the head', async ()
   })
 })
 
-test('send: each chunk leaves when it comes', async () => {
+test('send: each chunk leaves when it comes (F204)', async () => {
   const { body, push, close } = source()
   await withReply({ body }, async (_, wire) => {
     for (const at of [1, 2, 3]) {

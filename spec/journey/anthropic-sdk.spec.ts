@@ -109,7 +109,7 @@ const question = {
 } satisfies Anthropic.MessageCreateParamsNonStreaming
 
 for (const name of names) {
-  test(`sdk: tools, thinking, an image and a long prompt stream through ${name}`, async () => {
+  test(`sdk: tools, thinking, an image and a long prompt stream through ${name} (F214 F386)`, async () => {
     const { client, server } = connect(name)
     const seen = server.requests.length
     server.next(stream(name))

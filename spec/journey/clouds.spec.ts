@@ -123,7 +123,7 @@ test('clouds: a stream from Vertex is metered and audited', async () => {
   assert.ok(Number(line['output_tokens']) > 0)
 })
 
-test('clouds: a refusal tells the client what to leave out, and the operator everything', async () => {
+test('clouds: a refusal tells the client what to leave out, and the operator everything (F176)', async () => {
   const told = 'Unexpected value(s) `b-2` for the `anthropic-beta` header in project 123'
   vertex.next({ status: 400, body: JSON.stringify([{ error: { code: 400, message: told } }]) })
   const reply = await post(ask(), { 'anthropic-beta': 'b-1,b-2' })
@@ -172,7 +172,7 @@ test('clouds: when all refuse, the kept refusal is in general words', async () =
   assert.match(failed.body, /"api_error","message":"all upstreams failed \(3 attempted\)"/)
 })
 
-test('clouds: a stream that breaks ends with an error event that names nobody', async () => {
+test('clouds: a stream that breaks ends with an error event that names nobody (F390)', async () => {
   const [first = ''] = messageEvents('x')
   const error = 'event: error\ndata: {"type":"error","error":{"message":"project 123"}}\n\n'
   for (const body of [

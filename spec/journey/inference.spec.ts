@@ -53,7 +53,7 @@ const post = (body: string | Uint8Array, headers: Record<string, string> = {}) =
 const auditOf = (requestId: unknown) =>
   gateway.audit('inference', (line) => line['request_id'] === requestId)
 
-test('inference: a streamed answer arrives byte for byte, metered and audited', async () => {
+test('inference: a streamed answer arrives byte for byte, metered and audited (F206 F208 B033)', async () => {
   const events = messageEvents('Hello wörld', 20)
   upstream.next({
     headers: ['content-type', 'text/event-stream', 'request-id', 'req_up_1'],
@@ -75,7 +75,7 @@ test('inference: a streamed answer arrives byte for byte, metered and audited', 
   assert.equal(line['cents'], 1.05)
 })
 
-test('inference: the upstream sees its own credential and never the developer’s', async () => {
+test('inference: the upstream sees its own credential and never the developer’s (F177 F180)', async () => {
   const seen = upstream.requests.length
   await post(ask(), {
     'x-api-key': 'sk-developer',
@@ -104,7 +104,7 @@ test('inference: the upstream sees its own credential and never the developer’
   assert.ok(!received.rawHeaders.join('\n').includes(token))
 })
 
-test('inference: the body reaches the upstream as it was sent, white space, numbers and escapes included', async () => {
+test('inference: the body reaches the upstream as it was sent, white space, numbers and escapes included (B025)', async () => {
   const body =
     '{ "messages":[{"role":"user","content":"\\u00e9\\/"}],\n "temperature":1.0,"big":12345678901234567890,"model":"claude-sonnet-4-6" , "x":1e3}'
   const seen = upstream.requests.length
@@ -130,7 +130,7 @@ test('inference: a message that is not streamed is metered from its usage', asyn
   assert.equal(line['cents'], 1.05)
 })
 
-test('inference: compressed answers reach the client as plain bytes', async () => {
+test('inference: compressed answers reach the client as plain bytes (F389)', async () => {
   for (const encoding of ['gzip', 'br', 'deflate', 'zstd'] as const) {
     upstream.next({ body: messageJson(`packed by ${encoding}`), encoding })
     const reply = await post(ask())
@@ -146,7 +146,7 @@ test('inference: an id the client chose is honoured when it is well formed', asy
   assert.match(String(refused.headers['x-request-id']), uuid)
 })
 
-test('inference: count_tokens is relayed with its query and not metered', async () => {
+test('inference: count_tokens is relayed with its query and not metered (F144 F145)', async () => {
   upstream.next({ body: '{"input_tokens":7}' })
   const seen = upstream.requests.length
   const reply = await send(`${gateway.url}/v1/messages/count_tokens?beta=true`, {
@@ -171,7 +171,7 @@ for (const name of [
   '62-messages-count-fallback',
   '70-messages-spend-cap',
 ]) {
-  test(`inference: the real client’s request reaches the upstream byte for byte (${name})`, async () => {
+  test(`inference: the real client’s request reaches the upstream byte for byte (${name}) (F144 F393)`, async () => {
     const file = new URL(`../fixtures/client/${name}.json`, import.meta.url)
     const sample = JSON.parse(readFileSync(file, 'utf8'))
     const headers: Record<string, string> = Object.fromEntries(
@@ -200,7 +200,7 @@ for (const name of [
   })
 }
 
-test('inference: refusals have the documented texts and are audited', async () => {
+test('inference: refusals have the documented texts and are audited (F149 F150 F377 B024)', async () => {
   const cases: [string, ErrorCode, string][] = [
     ['', 'inference/invalid-json', 'invalid JSON'],
     ['{"model":', 'inference/invalid-json', 'invalid JSON'],
@@ -236,7 +236,7 @@ test('inference: refusals have the documented texts and are audited', async () =
   assert.equal(upstream.requests.length, seen)
 })
 
-test('inference: a role reaches the models of its policy only', async () => {
+test('inference: a role reaches the models of its policy only (F151)', async () => {
   const restricted = sessionToken(gateway.url, { sub: 'u-bob', groups: ['restricted'] })
   const denied = await send(`${gateway.url}/v1/messages`, { token: restricted, body: ask() })
   assert.equal(denied.status, errorTable['inference/model-denied'].status)
@@ -276,7 +276,7 @@ test('inference: 411, 413, 414 and 431 come before the session is looked at', as
   assert.deepEqual([heavy.status, heavy.body], [431, 'request header fields too large'])
 })
 
-test('inference: a client that leaves before the head aborts the upstream and is audited as 499', async () => {
+test('inference: a client that leaves before the head aborts the upstream and is audited as 499 (F391)', async () => {
   upstream.next({ fault: 'stall-before-head' })
   const seen = upstream.requests.length
   const { request, head } = open(`${gateway.url}/v1/messages`, { token, body: ask() })
@@ -312,7 +312,7 @@ test('inference: a client that leaves mid-stream aborts the upstream and is stil
   assert.ok(Number(line['output_tokens']) > 0)
 })
 
-test('inference: an upstream that resets before its head is a 502', async () => {
+test('inference: an upstream that resets before its head is a 502 (F163)', async () => {
   upstream.next({ fault: 'reset-before-head' })
   const reply = await post(ask())
   assert.equal(reply.status, 502)
@@ -324,7 +324,7 @@ test('inference: an upstream that resets before its head is a 502', async () => 
   assert.deepEqual([line['upstream'], line['status']], [null, 502])
 })
 
-test('inference: a stream that is cut ends with an error event that clients understand', async () => {
+test('inference: a stream that is cut ends with an error event that clients understand (B026)', async () => {
   const events = messageEvents('Hello', 3)
   const half = events[3] ?? ''
   upstream.next({

@@ -42,13 +42,13 @@ async function askEightTimes({ url }: GatewayProcess): Promise<number> {
   return dead.requests.length - before
 }
 
-test('upstream health: with the block a dead upstream costs a few requests, then none for a while', async () => {
+test('upstream health: with the block a dead upstream costs a few requests, then none for a while (B052)', async () => {
   const gateway = await start({ upstream_health: { failures: 3, open_seconds: 600 } })
   assert.equal(await askEightTimes(gateway), 3)
   await gateway.line(/warn upstream dead failed 3 time\(s\) in a row: passed over for 600s/)
   assert.doesNotMatch(gateway.lines.join('\n'), /upstream_health.*(no effect|not supported)/)
 })
 
-test('upstream health: without the block every request asks in the configured order', async () => {
+test('upstream health: without the block every request asks in the configured order (F157 B052)', async () => {
   assert.equal(await askEightTimes(await start({})), 8)
 })

@@ -36,7 +36,7 @@ const post = (path = '/v1/messages', body = ask) =>
   send(`${gateway.url}${path}`, { token, body, headers: { 'content-type': 'application/json' } })
 const decide = (decision: object): void => webhook.next({ body: JSON.stringify(decision) })
 
-test('webhook: what it lets pass reaches the upstream as the client sent it', async () => {
+test('webhook: what it lets pass reaches the upstream as the client sent it (F392)', async () => {
   decide({ block: false })
   const reply = await post('/v1/messages?beta=true')
   assert.equal(reply.status, 200)
@@ -50,7 +50,7 @@ test('webhook: what it lets pass reaches the upstream as the client sent it', as
   assert.equal((await upstream.request(0)).body.toString(), ask)
 })
 
-test('webhook: what it blocks ends there, for messages and for counts', async () => {
+test('webhook: what it blocks ends there, for messages and for counts (F392)', async () => {
   const seen = upstream.requests.length
   for (const path of ['/v1/messages', '/v1/messages/count_tokens']) {
     decide({ block: true, reason: 'customer data' })
@@ -85,7 +85,7 @@ test('webhook: requests that are refused anyway are not put to it', async () => 
   assert.equal(webhook.requests.length, seen)
 })
 
-test('webhook: while it is away nothing passes', async () => {
+test('webhook: while it is away nothing passes (F392)', async () => {
   const seen = upstream.requests.length
   webhook.next({ status: 503 })
   const reply = await post()
@@ -99,7 +99,7 @@ test('webhook: while it is away nothing passes', async () => {
   assert.equal(upstream.requests.length, seen)
 })
 
-test('webhook: with fail_closed off requests pass while it hangs, and that is audited', async (t) => {
+test('webhook: with fail_closed off requests pass while it hangs, and that is audited (F392)', async (t) => {
   const open = await startGateway(t, judgedBy({ fail_closed: false, timeout_ms: 200 }))
   webhook.next({ fault: 'stall-before-head' })
   const bearer = sessionToken(open.url)

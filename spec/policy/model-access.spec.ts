@@ -50,7 +50,7 @@ for (const { entries, allow, exact, deny } of recorded.lists) {
   const admitted = (access: ModelAccess): string[] =>
     recorded.models.filter((model) => access.admits(anybody, model))
 
-  test(`model access: availableModels ${shown} admits what was recorded`, () => {
+  test(`model access: availableModels ${shown} admits what was recorded (F379)`, () => {
     assert.deepEqual(admitted(everyone({ availableModels: entries })), marked(allow))
   })
   test(`model access: availableModels ${shown}, matched exactly, admits what was recorded`, () => {
@@ -78,7 +78,7 @@ test('model access: without a policy, or without a matching one, everything pass
   }
 })
 
-test('model access: the texts name the model as it was sent', () => {
+test('model access: the texts name the model as it was sent (F151)', () => {
   const access = everyone({ availableModels: ['sonnet'], deniedModels: ['claude-sonnet-5'] })
   assert.equal(
     access.refusal(anybody, 'CLAUDE-Opus-5'),

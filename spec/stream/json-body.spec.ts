@@ -80,7 +80,7 @@ test('body: bytes that are no UTF-8 are taken inside strings and kept as they ar
   assert.deepEqual(edited.subarray(11), bytes.subarray(11))
 })
 
-test('body: a repeated key that decides or is edited is refused, in whatever spelling', () => {
+test('body: a repeated key that decides or is edited is refused, in whatever spelling (B024)', () => {
   const cases = {
     model: '{"model":"a","x":1,"model":"b"}',
     stream: '{"stream":true,"\\u0073tream":true}',

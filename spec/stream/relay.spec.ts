@@ -78,7 +78,7 @@ test('relay: events leave with the chunk that completes them', async () => {
   assert.equal(await read(), null)
 })
 
-test('relay: a ping is sent after fifteen seconds of silence, and after each further fifteen', async () => {
+test('relay: a ping is sent after fifteen seconds of silence, and after each further fifteen (F205)', async () => {
   const { send, read, clock } = open()
   send('<a>')
   await read()
@@ -93,7 +93,7 @@ test('relay: a ping is sent after fifteen seconds of silence, and after each fur
   assert.equal(await third, '<b>')
 })
 
-test('relay: a ping is sent before the first event, too', async () => {
+test('relay: a ping is sent before the first event, too (F205)', async () => {
   const { send, read, clock } = open()
   const first = read()
   await clock.advance(pingAfterMs - 1)

@@ -84,7 +84,7 @@ test('admission: a small request does not overtake a large one that waits', asyn
   assert.equal(admission.open, 0)
 })
 
-test('admission: after ten seconds the answer is 529 with a time to come back', async () => {
+test('admission: after ten seconds the answer is 529 with a time to come back (B030)', async () => {
   const { admission, clock } = create(1, 100)
   const place = await admission.enter(1, never)
   const refused = assert.rejects(Promise.resolve(admission.enter(1, never)), isOverloaded)
@@ -117,7 +117,7 @@ test('admission: a client that leaves gives up its turn', async () => {
   assert.throws(() => admission.enter(1, client.signal), ClientGone)
 })
 
-test('admission: the warning names the variable, at most once a minute', async () => {
+test('admission: the warning names the variable, at most once a minute (F211)', async () => {
   const { admission, clock, lines } = create(1, 100, true)
   const place = await admission.enter(1, never)
   const attempt = (): Promise<unknown> =>

@@ -30,7 +30,7 @@ checkProvider({
   relaysErrors: false,
 })
 
-test('anthropicAws: requests are signed for its service, workspace and betas included', async () => {
+test('anthropicAws: requests are signed for its service, workspace and betas included (F183 F200 F385)', async () => {
   await withCloud(async ({ server, deps }) => {
     server.always({ body: '{"type":"message"}' })
     const upstream = createAnthropicAws(deps, { ...config, base_url: server.url })
@@ -66,7 +66,7 @@ test('anthropicAws: requests are signed for its service, workspace and betas inc
   })
 })
 
-test('anthropicAws: an API key wins over a key pair, and the workspace is named all the same', async () => {
+test('anthropicAws: an API key wins over a key pair, and the workspace is named all the same (F187)', async () => {
   await withCloud(async ({ server, deps }) => {
     const auth = { ...config.auth, api_key: 'aws-key-1' }
     const upstream = createAnthropicAws(deps, { ...config, auth, base_url: server.url })
@@ -103,7 +103,7 @@ test('anthropicAws: streams come in the exact framing of clients', async () => {
   })
 })
 
-test('anthropicAws: without base_url the region has its own address', async () => {
+test('anthropicAws: without base_url the region has its own address (F187)', async () => {
   await withCloud(
     async ({ deps, sent }) => {
       await createAnthropicAws(deps, { ...config, region: 'eu-west-1' }).send(createAsk(), model)

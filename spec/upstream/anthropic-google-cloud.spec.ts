@@ -28,7 +28,7 @@ checkProvider({
   relaysErrors: false,
 })
 
-test('anthropicGoogleCloud: the token is sent with the workspace', async () => {
+test('anthropicGoogleCloud: the token is sent with the workspace (F386)', async () => {
   await withCloud(async ({ server, deps }) => {
     const base_url = `${server.url}/prefix`
     const upstream = createAnthropicGoogleCloud(deps, { ...config, base_url })

@@ -101,7 +101,7 @@ function joined(headers: Capture['headers']): IncomingHttpHeaders {
 }
 
 for (const capture of captures) {
-  test(`anthropic: the captured request is sent as captured (${capture.name})`, () =>
+  test(`anthropic: the captured request is sent as captured (${capture.name}) (F178 F181 F197)`, () =>
     withServer(async ({ server, send }) => {
       const { path, body, upstream, auth } = capture
       const headers: IncomingHttpHeaders = {
@@ -123,7 +123,7 @@ for (const capture of captures) {
     }))
 }
 
-test('anthropic: response headers pass or stay behind as captured', () =>
+test('anthropic: response headers pass or stay behind as captured (F207 F388)', () =>
   withServer(async ({ server, send }) => {
     const rows = readFileSync(`${fixtures}/anthropic-response-headers.tsv`, 'utf8')
       .trim()
@@ -209,7 +209,7 @@ test("anthropic: a configured header wins over the client's of the same name", (
     assert.equal(sent?.['x-stainless-arch'], 'x64')
   }))
 
-test('anthropic: without an email only the id of the user is forwarded', () =>
+test('anthropic: without an email only the id of the user is forwarded (F198)', () =>
   withServer(async ({ server, send }) => {
     const caller = { ...alice, email: undefined }
     await send(createAsk({ caller }), { forward_user_identity: true })
@@ -242,7 +242,7 @@ test("anthropic: a 429 to a request that named its user is final, any other is f
   }))
 
 for (const encoding of ['gzip', 'br', 'deflate', 'zstd'] as const) {
-  test(`anthropic: a body compressed with ${encoding} arrives plain, in errors too`, () =>
+  test(`anthropic: a body compressed with ${encoding} arrives plain, in errors too (F389)`, () =>
     withServer(async ({ server, send }) => {
       server.next({ body: '{"ok":"ü"}', encoding }, { status: 400, body: '{"no":1}', encoding })
       const answer = await send(createAsk({ headers: { 'accept-encoding': encoding } }))

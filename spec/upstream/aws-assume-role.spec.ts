@@ -39,7 +39,7 @@ async function withSts(work: (bench: Bench) => Promise<void>): Promise<void> {
   await sts.close()
 }
 
-test('role: STS is asked for an hour of it, in the session all share', async () => {
+test('role: STS is asked for an hour of it, in the session all share (F193)', async () => {
   await withSts(async ({ sts, create }) => {
     const identity = create({ external_id: 'ext-1' })
     assert.deepEqual(await identity(alice, signal), {
@@ -60,7 +60,7 @@ test('role: STS is asked for an hour of it, in the session all share', async () 
   })
 })
 
-test('role: each developer has a session, asked for once whoever is first', async () => {
+test('role: each developer has a session, asked for once whoever is first (F194 B031)', async () => {
   await withSts(async ({ sts, create }) => {
     const identity = create({ session_name: 'email' })
     const keys = await Promise.all(
@@ -89,7 +89,7 @@ test('role: keys are renewed ahead of their end, and used until then when STS is
   })
 })
 
-test('role: a refusal says why; the own keys are not used instead', async () => {
+test('role: a refusal says why; the own keys are not used instead (F195)', async () => {
   await withSts(async ({ sts, clock, create }) => {
     sts.next(refusal('AccessDenied'))
     const identity = create()
@@ -152,14 +152,14 @@ test('session name: one for all, or the claim as it is where STS takes its chara
   assert.equal(nameSession('sub', { ...alice, sub: 'a_B+9,.@-' }), 'a_B+9,.@-')
 })
 
-test('session name: any other character is written as its bytes', () => {
+test('session name: any other character is written as its bytes (F194)', () => {
   const named = (sub: string): string => nameSession('sub', { ...alice, sub })
   assert.equal(named('a|b c=d'), 'a=7Cb=20c=3Dd')
   assert.equal(named('ü/😀'), '=C3=BC=2F=F0=9F=98=80')
   assert.equal(named('a\uD800'), 'a=EF=BF=BD')
 })
 
-test('session name: what is too long or too short ends in a digest of its own', () => {
+test('session name: what is too long or too short ends in a digest of its own (F194)', () => {
   const named = (sub: string): string => nameSession('sub', { ...alice, sub })
   const long = 'x'.repeat(64)
   assert.equal(named(long), long)
@@ -170,7 +170,7 @@ test('session name: what is too long or too short ends in a digest of its own', 
   assert.match(named(`${long}y`), /^x{47}-[0-9a-f]{16}$/)
 })
 
-test('session name: a missing claim is said with what to do about it', () => {
+test('session name: a missing claim is said with what to do about it (F196)', () => {
   const nameless = { ...alice, email: undefined }
   assert.throws(
     () => nameSession('email', nameless),

@@ -50,7 +50,7 @@ test('signer: AWS comes to the same signature, for this service, region and time
   assert.equal(sent[sent.indexOf('x-amz-date') + 1], '20261122T104100Z')
 })
 
-test('signer: the path is encoded once more, however it is spelled', () => {
+test('signer: the path is encoded once more, however it is spelled (F384)', () => {
   for (const model of [
     'us.anthropic.claude-sonnet-4-5-20250929-v1:0',
     'anthropic.claude-sonnet-4-5-20250929-v1%3A0',
@@ -83,7 +83,7 @@ test('signer: what may change on the way is sent but not signed, all else is sig
   assert.equal(sent[sent.indexOf('accept-encoding') + 1], 'gzip')
 })
 
-test('signer: a session token is sent and signed', () => {
+test('signer: a session token is sent and signed (F384)', () => {
   const { sent, found } = sign({ sessionToken: 'tok/1==' })
   assert.equal(sent[sent.indexOf('x-amz-security-token') + 1], 'tok/1==')
   assert.ok(found.signedHeaders.includes('x-amz-security-token'))

@@ -63,7 +63,7 @@ const captured = JSON.parse(
   readFileSync(new URL('../fixtures/upstream/bedrock-requests.json', import.meta.url), 'utf8'),
 ) as Captured // a fixture
 
-test('bedrock: every captured model goes to its captured address, rightly signed', async () => {
+test('bedrock: every captured model goes to its captured address, rightly signed (F184 F200)', async () => {
   await withCloud(async ({ server, deps }) => {
     server.always({ body: '{"inputTokens":42,"type":"message"}' })
     const session = { ...config.auth, aws_session_token: 'sess-tok-1' }
@@ -82,7 +82,7 @@ test('bedrock: every captured model goes to its captured address, rightly signed
   })
 })
 
-test('bedrock: captured requests are rewritten as captured', async () => {
+test('bedrock: captured requests are rewritten as captured (F182)', async () => {
   await withCloud(async ({ server, deps }) => {
     server.always({ body: '{"inputTokens":42,"type":"message"}' })
     const upstream = create(deps, server.url)
@@ -110,7 +110,7 @@ test('bedrock: captured requests are rewritten as captured', async () => {
   })
 })
 
-test('bedrock: a bearer token is sent as such, and nothing is signed', async () => {
+test('bedrock: a bearer token is sent as such, and nothing is signed (F184)', async () => {
   await withCloud(async ({ server, deps }) => {
     const upstream = create(deps, server.url, { auth: { aws_bearer_token: 'bearer-1' } })
     server.always({ body: '{"type":"message"}' })
@@ -121,7 +121,7 @@ test('bedrock: a bearer token is sent as such, and nothing is signed', async () 
   })
 })
 
-test('bedrock: without base_url the region has its own address; with one its path is kept', async () => {
+test('bedrock: without base_url the region has its own address; with one its path is kept (F185)', async () => {
   await withCloud(
     async ({ deps, sent }) => {
       const { base_url: _, ...plain } = { ...config, base_url: undefined }
@@ -167,7 +167,7 @@ async function stream(steps: readonly Step[], headers = eventStream): Promise<st
   return text
 }
 
-test('bedrock: each frame of a stream is one event, as soon as it is there', async () => {
+test('bedrock: each frame of a stream is one event, as soon as it is there (F186)', async () => {
   const frames = messageFrames('Hello wörld')
   const text = await stream(frames.flatMap((each) => [each, { waitMs: 5 }]))
   assert.equal(text.match(/^event: /gm)?.length, 6)
@@ -196,7 +196,7 @@ test('bedrock: an empty stream, or a document instead of one, has no events', as
   assert.equal(await stream(['{"type":"message"}'], ['content-type', 'application/json']), '')
 })
 
-test('bedrock: an unknown model is named by what the client called it', async () => {
+test('bedrock: an unknown model is named by what the client called it (F381)', async () => {
   await withCloud(async ({ server, deps }) => {
     const body = '{"message":"The provided model identifier is invalid."}'
     server.always({ status: 400, body, headers: ['content-type', 'application/json'] })
@@ -210,7 +210,7 @@ test('bedrock: an unknown model is named by what the client called it', async ()
 
 const guardrail = { id: 'gr-1', version: '7' }
 
-test('bedrock: the guardrail is named in every request, and signed', async () => {
+test('bedrock: the guardrail is named in every request, and signed (F191)', async () => {
   await withCloud(async ({ server, deps }) => {
     server.always({ body: '{"type":"message"}' })
     await answerOf(create(deps, server.url, { guardrail }), createAsk())
@@ -223,7 +223,7 @@ test('bedrock: the guardrail is named in every request, and signed', async () =>
   })
 })
 
-test('bedrock: beside a guardrail a body that speaks to Bedrock itself is refused unsent', async () => {
+test('bedrock: beside a guardrail a body that speaks to Bedrock itself is refused unsent (F192)', async () => {
   await withCloud(async ({ server, deps }) => {
     const upstream = create(deps, server.url, { guardrail })
     for (const key of ['amazon-bedrock-guardrailConfig', 'amazon\\u002dbedrock-trace']) {
@@ -256,7 +256,7 @@ test("bedrock: without a guardrail such a field is the provider's to judge", asy
 
 const assume_role = { role_arn: 'arn:aws:iam::1:role/r', session_name: 'email' } as const
 
-test("bedrock: with a role requests are signed with the developer's session", async () => {
+test("bedrock: with a role requests are signed with the developer's session (F193)", async () => {
   const sts = await createFakeSts()
   await withCloud(async ({ server, deps }) => {
     server.always({ body: '{"type":"message"}' })
@@ -275,7 +275,7 @@ test("bedrock: with a role requests are signed with the developer's session", as
   await sts.close()
 })
 
-test('bedrock: a role that cannot be assumed is a failure, and nothing reaches Bedrock', async () => {
+test('bedrock: a role that cannot be assumed is a failure, and nothing reaches Bedrock (F195)', async () => {
   const sts = await createFakeSts()
   await withCloud(async ({ server, deps }) => {
     sts.next(refusal('AccessDenied'))

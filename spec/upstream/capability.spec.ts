@@ -30,7 +30,7 @@ function tokenIn(expected: string | undefined): string | null {
   return sentences.has(expected) ? null : (expected?.replace('capability_rejected: ', '') ?? null)
 }
 
-test('capability: every known text gives its token, and every near one none', () => {
+test('capability: every known text gives its token, and every near one none (F172)', () => {
   const wrong: string[] = []
   let checked = 0
   const check = (text: string, betas: readonly string[], expected: string | undefined): void => {

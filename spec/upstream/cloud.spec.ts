@@ -47,7 +47,7 @@ async function failureOf(upstream: Upstream, ask = createAsk()): Promise<string>
 const streamed = '{"model":"claude-sonnet-4-6","stream":true,"messages":[]}'
 const json = [['Content-Type', 'application/json;charset=utf-8']]
 
-test('cloud: a whole message keeps its bytes, and no header of the provider', async () => {
+test('cloud: a whole message keeps its bytes, and no header of the provider (F388)', async () => {
   await withCloud(async (bench) => {
     const body = '{ "id":"msg_1", "n":1.0, "big":12345678901234567890, "s":"\\u00e9" }\n'
     const headers = ['content-type', 'text/plain', 'set-cookie', 'a=b', 'x-amzn-requestid', 'amz-1']
@@ -60,7 +60,7 @@ test('cloud: a whole message keeps its bytes, and no header of the provider', as
   })
 })
 
-test('cloud: a stream has one framing, and nothing but the six message events', async () => {
+test('cloud: a stream has one framing, and nothing but the six message events (F390)', async () => {
   await withCloud(async (bench) => {
     bench.server.always({
       body: [': comment\r\nevent: ping\r\ndata: {}\r\n\r\n', ...messageEvents('Hellö', 2)],
@@ -76,7 +76,7 @@ test('cloud: a stream has one framing, and nothing but the six message events', 
   })
 })
 
-test('cloud: compressed answers come plain, whole, streamed and refused', async () => {
+test('cloud: compressed answers come plain, whole, streamed and refused (F389)', async () => {
   await withCloud(async (bench) => {
     const upstream = createTestCloud(bench)
     for (const encoding of ['gzip', 'br', 'deflate', 'zstd'] as const) {
@@ -104,7 +104,7 @@ test('cloud: what is counted is never streamed, whatever the body says', async (
   })
 })
 
-test('cloud: the operator reads all of a refusal, the client what it may know', async () => {
+test('cloud: the operator reads all of a refusal, the client what it may know (F176)', async () => {
   await withCloud(async (bench) => {
     const body = `{"message":"account 123 ${'x'.repeat(3_000)}"}`
     const headers = ['retry-after', '7', 'request-id', 'req_up']

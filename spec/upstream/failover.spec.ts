@@ -138,7 +138,7 @@ test('failover: of two failures the recorded one is kept and relayed whole', () 
     }
   }))
 
-test('failover: the first upstream is asked first each time, and each at most once', () =>
+test('failover: the first upstream is asked first each time, and each at most once (F157)', () =>
   withUpstreams({ upstreams: 3 }, async ({ servers, routes, failover, tried }) => {
     servers[0]?.always(failing('529'))
     for (let i = 0; i < 3; i++) {
@@ -160,7 +160,7 @@ test('failover: each upstream gets the model in its own spelling', () =>
     )
   }))
 
-test('failover: refused connections, resets, unknown names and late heads move on', () =>
+test('failover: refused connections, resets, unknown names and late heads move on (F163)', () =>
   withUpstreams({ upstream_ttfb_ms: 300 }, async ({ servers, routes, failover, warnings }) => {
     const [, working] = routes
     assert.ok(working !== undefined)
@@ -203,7 +203,7 @@ test('failover: when none can be reached the log names each and its reason', () 
     assert.equal(warnings[3], 'upstream 502 on /v1/messages request_id=req-1')
   }))
 
-test('failover: skipped upstreams count as attempted', () =>
+test('failover: skipped upstreams count as attempted (F167)', () =>
   withUpstreams({ upstreams: 1, configured: 3 }, async ({ servers, routes, failover }) => {
     servers[0]?.always(failing('529'))
     assert.deepEqual(await failover.first(routes, createAsk(), path), {
@@ -217,7 +217,7 @@ test('failover: skipped upstreams count as attempted', () =>
   }))
 
 for (const status of ['529', '503']) {
-  test(`failover: the only configured upstream's ${status} is relayed with its retry-after`, () =>
+  test(`failover: the only configured upstream's ${status} is relayed with its retry-after (B032)`, () =>
     withUpstreams({ upstreams: 1 }, async ({ servers, routes, failover, warnings }) => {
       servers[0]?.always(failing(status))
       const result = await failover.first(routes, createAsk(), path)
@@ -240,7 +240,7 @@ test("failover: the only upstream's other server errors are not relayed", () =>
     }
   }))
 
-test("failover: a user's own 429 ends it, an upstream's 429 does not", () =>
+test("failover: a user's own 429 ends it, an upstream's 429 does not (F168 F169)", () =>
   withUpstreams({ forward_user_identity: true }, async ({ servers, routes, failover, tried }) => {
     servers[0]?.always(failing('429'))
     const own = await failover.first(routes, createAsk(), path)
@@ -253,7 +253,7 @@ test("failover: a user's own 429 ends it, an upstream's 429 does not", () =>
     assert.equal(tried(), 'u1,u1,u2')
   }))
 
-test('failover: a client that leaves ends it at once, without a word in the log', () =>
+test('failover: a client that leaves ends it at once, without a word in the log (F391)', () =>
   withUpstreams({}, async ({ servers, routes, failover, warnings, tried }) => {
     servers[0]?.always({ fault: 'stall-before-head' })
     const controller = new AbortController()

@@ -69,7 +69,7 @@ async function withFederation(work: (bench: Bench) => Promise<void>): Promise<vo
   }
 }
 
-test('federation: the identity token is exchanged for an access token, once for many requests', async () => {
+test('federation: the identity token is exchanged for an access token, once for many requests (F179 B031)', async () => {
   await withFederation(async ({ config, deps, exchanges, messages }) => {
     const upstream = createAnthropic(deps, config)
     const sends = Array.from({ length: 100 }, () => upstream.send(createAsk(), 'm'))
@@ -118,7 +118,7 @@ test('federation: ids that are not configured are not sent', async () => {
   })
 })
 
-test('federation: the file is read again for the next token', async () => {
+test('federation: the file is read again for the next token (F179)', async () => {
   await withFederation(async ({ deps, server, path, config, exchanges }) => {
     assert.ok('federation_rule_id' in config.auth)
     const source = createFederatedTokens(deps, new URL(server.url), config.auth)

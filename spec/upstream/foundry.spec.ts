@@ -37,7 +37,7 @@ function createSource(): { readonly source: TokenSource<Token>; readonly calls: 
   }
 }
 
-test('foundry: the key is sent as x-api-key, to the path behind base_url', async () => {
+test('foundry: the key is sent as x-api-key, to the path behind base_url (F183 F189)', async () => {
   await withCloud(async ({ server, deps }) => {
     const upstream = createFoundry(deps, { ...config, base_url: `${server.url}/prefix/` })
     const ask = createAsk({
@@ -76,7 +76,7 @@ test('foundry: an empty beta header is left out', async () => {
   })
 })
 
-test('foundry: one Azure token serves many requests, marked as the API asks', async () => {
+test('foundry: one Azure token serves many requests, marked as the API asks (F189 B031)', async () => {
   await withCloud(async ({ server, deps }) => {
     const { source, calls } = createSource()
     const own = { ...config, base_url: server.url, auth: { use_azure_ad: true } as const }

@@ -197,7 +197,7 @@ async function withFailover(t: TestContext, remembers: boolean) {
   return { servers, clock, lines, ask }
 }
 
-test('health: a dead first upstream is asked by two requests, then by one every 30 s', async (t) => {
+test('health: a dead first upstream is asked by two requests, then by one every 30 s (B052)', async (t) => {
   const { servers, clock, ask } = await withFailover(t, true)
   servers[0].always({ fault: 'reset-before-head' })
   assert.deepEqual([await ask(), await ask(), await ask()], ['u1,u2 200', 'u1,u2 200', 'u2 200'])

@@ -24,7 +24,7 @@ async function send(ask: Ask, upstream: Upstream): Promise<Answer> {
   return result.answer
 }
 
-test('load test: the request is built and signed by its provider, and nobody is asked', async () => {
+test('load test: the request is built and signed by its provider, and nobody is asked (F212)', async () => {
   const server = await createFakeUpstream()
   const built: EgressRequest[] = []
   const discarding = createDiscardingEgress()
@@ -88,7 +88,7 @@ test('load test: a client that left gets nothing', async () => {
   assert.deepEqual(result, { kind: 'client-gone' })
 })
 
-test('load test: each number is a developer of its own with the same email and groups', () => {
+test('load test: each number is a developer of its own with the same email and groups (F213)', () => {
   const table: [header: string | undefined, sub: string][] = [
     ['1', 'u-alice#load-1'],
     ['0000042', 'u-alice#load-42'],

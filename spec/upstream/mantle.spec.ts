@@ -30,7 +30,7 @@ checkProvider({
   relaysErrors: false,
 })
 
-test('mantle: the model is in its form, tags and their beta stay here', async () => {
+test('mantle: the model is in its form, tags and their beta stay here (F190)', async () => {
   await withCloud(async ({ server, deps }) => {
     const upstream = createMantle(deps, { ...config, base_url: `${server.url}/anthropic` })
     const ask = createAsk({
@@ -63,7 +63,7 @@ test('mantle: requests are signed for its service, or carry the bearer token', a
   })
 })
 
-test('mantle: without base_url the region has its own address', async () => {
+test('mantle: without base_url the region has its own address (F190)', async () => {
   await withCloud(
     async ({ deps, sent }) => {
       await createMantle(deps, { ...config, region: 'eu-west-1' }).send(createAsk(), model)

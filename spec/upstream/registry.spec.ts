@@ -53,7 +53,7 @@ function create(egress: Egress, config: Partial<UpstreamsConfig>) {
   )
 }
 
-test('registry: the deadline of the head is the most particular one configured', async () => {
+test('registry: the deadline of the head is the most particular one configured (F201 B028)', async () => {
   const egress = createRecorder()
   const served = create(egress, {
     upstreams: [

@@ -60,7 +60,7 @@ test('token cache: one token serves all requests until five minutes before its e
   assert.equal(calls(), 1)
 })
 
-test('token cache: then it is renewed in the background, once', async () => {
+test('token cache: then it is renewed in the background, once (B031)', async () => {
   const { clock, calls, value } = createBench()
   await value()
   await clock.advance(hour - 5 * minute)
@@ -82,7 +82,7 @@ test('token cache: of a short life the second half is for renewing', async () =>
   assert.equal(await value(), 't2')
 })
 
-test('token cache: requests that find no token share one fetch', async () => {
+test('token cache: requests that find no token share one fetch (B031)', async () => {
   const { calls, value, answer, clock } = createBench()
   const { promise, resolve } = Promise.withResolvers<Token>()
   answer(() => promise)

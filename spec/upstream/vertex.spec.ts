@@ -36,7 +36,7 @@ checkProvider({
   relaysErrors: false,
 })
 
-test('vertex: a whole message is asked for by its own method, with a bearer', async () => {
+test('vertex: a whole message is asked for by its own method, with a bearer (F383)', async () => {
   await withCloud(async ({ server, deps }) => {
     const upstream = createVertex(deps, { ...config, base_url: `${server.url}/v1/` }, token)
     const body = '{"model":"x","tags":{"t":1},"stream":false,"n":1.0,"messages":[]}'
@@ -98,7 +98,7 @@ test('vertex: tokens are counted with the model in the body', async () => {
   })
 })
 
-test('vertex: betas stay in their header as sent, without the one of the tags', async () => {
+test('vertex: betas stay in their header as sent, without the one of the tags (F183)', async () => {
   await withCloud(async ({ server, deps }) => {
     const upstream = createVertex(deps, { ...config, base_url: server.url }, token)
     for (const [sent, expected] of [
@@ -115,7 +115,7 @@ test('vertex: betas stay in their header as sent, without the one of the tags', 
   })
 })
 
-test('vertex: each region has its address, and a base_url replaces it with its prefix', async () => {
+test('vertex: each region has its address, and a base_url replaces it with its prefix (F188 F383)', async () => {
   assert.equal(vertexEndpoint('us-east5'), 'https://us-east5-aiplatform.googleapis.com/v1')
   assert.equal(vertexEndpoint('global'), 'https://aiplatform.googleapis.com/v1')
   assert.equal(vertexEndpoint('us'), 'https://aiplatform.us.rep.googleapis.com/v1')

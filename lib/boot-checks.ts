@@ -3,8 +3,6 @@
  * the composition root, in its order; each refusal is one line for the operator.
  */
 import type { Config } from './config.ts'
-import { metadataReachable } from './egress/guard.ts'
-import type { Clock } from './kernel/clock.ts'
 import type { Log } from './kernel/log.ts'
 import type { Store } from './store/store.ts'
 import { hasRecordedSpend } from './upstream/load-test.ts'
@@ -16,8 +14,8 @@ export async function refuseMixedLoadTest(config: Config, store: Store): Promise
 }
 
 /** A cloud machine's metadata service hands credentials to whoever can reach it. */
-export async function warnOfMetadata(clock: Clock, log: Log): Promise<void> {
-  if (!(await metadataReachable(clock))) return
+export async function warnOfMetadata(log: Log, isReachable: () => Promise<boolean>): Promise<void> {
+  if (!(await isReachable())) return
   log.warn(
     'the metadata service of this machine (169.254.169.254) is reachable from the gateway; the address guard refuses it, but a network rule should too',
   )

@@ -11,6 +11,7 @@ import { type Certificates, keepCertificates } from './certificates.ts'
 import type { Config, LoadedConfig } from './config.ts'
 import type { EnvironmentSettings } from './config/environment.ts'
 import type { ConfigFiles } from './config-files.ts'
+import { metadataReachable } from './egress/guard.ts'
 import { createServiceEgress } from './egress/purpose.ts'
 import { createGeneration, type Lasting } from './generation.ts'
 import { createGenerations, type Generations } from './generations.ts'
@@ -256,7 +257,7 @@ function announce({ loaded, settings, clock, log }: GatewayParts, port: number):
   for (const line of describeBoot(loaded.config, settings, port)) log.info(line)
   logNotices(loaded, log)
   // Loopback is for trying things out, on machines whose network nobody closed.
-  if (!settings.allowLoopback) void warnOfMetadata(clock, log) // it never rejects
+  if (!settings.allowLoopback) void warnOfMetadata(log, () => metadataReachable(clock)) // neither rejects
 }
 
 function readCertificate(files: { readonly cert: string; readonly key: string }): Certificate {

@@ -143,7 +143,6 @@ test('tidy: what has a better way is not used', () => {
 const coveredElsewhere: readonly (readonly [RegExp, string])[] = [
   [/^lib\/(routes|gateway|generation|handlers|inference)\.ts$/, 'spec/journey/inference.spec.ts'],
   [/^lib\/spend\/usage-report\.ts$/, 'spec/journey/admin.spec.ts'],
-  [/^lib\/boot-checks\.ts$/, 'spec/journey/boot.spec.ts'],
   [/^lib\/metrics\/(families|listener|metrics)\.ts$/, 'spec/journey/metrics.spec.ts'],
   [/^lib\/(config-files|generations|reload)\.ts$/, 'spec/journey/reload.spec.ts'],
 ]

@@ -102,3 +102,12 @@ test('pricing: a model without a price costs the default and is said once', asyn
   const said = gateway.lines.filter((line) => /no exact rates for model 'house-2'/.test(line))
   assert.equal(said.length, 1)
 })
+
+test('pricing: clients are told the prices as the last key of their settings (F233)', async () => {
+  const reply = await send(`${gateway.url}/managed/settings`, { token })
+  // A row counts where its upstream is asked first, and a model must be one that can be asked.
+  assert.equal(
+    JSON.stringify(JSON.parse(reply.body).settings),
+    '{"modelPricing":{"multiplier":1.5,"overrides":{"guest":{"input":1000,"output":20,"cacheRead":1,"cacheWrite":2}}}}',
+  )
+})

@@ -77,6 +77,18 @@ test('reload: a new price is what the next call costs', async (t) => {
   assert.ok(Number(await costed(gateway)) >= 100, 'a thousand tokens at 1000 dollars a million')
 })
 
+test('reload: a new model is listed, admitted and asked for under its upstream’s name (B051)', async (t) => {
+  const gateway = await start(t)
+  upstream.always({ body: messageJson('Hello') })
+  const house = message({ model: 'house' })
+  assert.equal((await call(gateway, house)).status, 400)
+  await reload(gateway, { models: [{ id: 'house', upstream_model: { anthropic: 'house-7' } }] })
+  assert.equal((await call(gateway, house)).status, 200)
+  assert.match(upstream.requests.at(-1)?.body.toString() ?? '', /"model":"house-7"/)
+  const listed = await send(`${gateway.url}/v1/models`, { token: sessionToken(gateway.url) })
+  assert.match(listed.body, /"house"/)
+})
+
 test('reload: a new limit refuses the next request, also for whoever keeps the connection', async (t) => {
   const gateway = await start(t)
   upstream.always({ body: messageJson('Hello') })

@@ -167,14 +167,22 @@ test('managed settings: code of the base makes a policy without settings code to
   assert.equal((await ask(alone, { who, headers: { 'if-none-match': '*' } })).status, 200)
 })
 
-test('managed settings: documents are built once: every answer is the same text', async () => {
+test('managed settings: documents are built once, at boot: no answer reads a policy again (B044)', async () => {
   const { log, audit } = createRecorder()
-  const policies = [{ cli: { model: 'm' } }]
+  let reads = 0
+  const cli = Object.defineProperty({}, 'model', {
+    enumerable: true,
+    get: () => `m${(reads += 1)}`,
+  })
+  const policies = [{ cli }]
   const handle = createManagedSettings({ log, audit }, { policies, env: null, modelPricing: null })
+  const atBoot = reads
+  assert.ok(atBoot > 0)
   const [first, second] = [
     await handle(exchangeOf(), caller()),
-    await handle(exchangeOf(), caller()),
+    await handle(exchangeOf(), caller('a')),
   ]
   assert.equal(first.body, second.body)
+  assert.equal(reads, atBoot)
   assert.ok(typeof first.body === 'string')
 })

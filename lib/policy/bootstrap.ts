@@ -126,14 +126,17 @@ function describe(
   { catalogue, access }: BootstrapDeps,
   { publicUrl, telemetryLabels }: BootstrapConfig,
 ): JsonObject {
-  const models = catalogue
-    .list(caller.groups)
-    .filter(({ id }) => access.admits(caller, id))
-    .map(({ id, label, supports1m }) => ({
+  const listed = catalogue.list(caller.groups).filter(({ id }) => access.admits(caller, id))
+  const ids = new Set(listed.map(({ id }) => id.toLowerCase()))
+  const models = listed.map(({ id, label, supports1m }) => {
+    // An operator who lists a model a second time with the mark says so of the first.
+    const isLong = supports1m || ids.has(`${id.toLowerCase()}[1m]`)
+    return {
       name: id,
       ...(label === undefined || label === '' ? {} : { labelOverride: label }),
-      ...(supports1m && policy.longContext ? { supports1m } : {}),
-    }))
+      ...(isLong && policy.longContext ? { supports1m: true } : {}),
+    }
+  })
   return {
     inferenceProvider: 'gateway',
     inferenceGatewayBaseUrl: publicUrl,

@@ -124,6 +124,32 @@ test('bootstrap: the long context is not offered where the environment turns it 
   for (const value of ['0', '', 'false', null, undefined]) assert.equal(await offered(value), true)
 })
 
+test('bootstrap: a model listed a second time with [1m] has the long context (F249)', async () => {
+  const own = (id: string, anthropic: string) => ({ id, upstream_model: { anthropic } })
+  const models = [
+    own('mine', 'unknown-to-us'),
+    own('Mine[1m]', 'unknown-to-us'),
+    own('other', 'unknown-to-us'),
+    own('alone[1m]', 'unknown-to-us'),
+  ]
+  const shown = async (env: Record<string, string>, availableModels?: string[]) => {
+    const cli = availableModels === undefined ? { env } : { env, availableModels }
+    const setup = { models, builtIn: false }
+    const { body } = await ask([{ cli, desktop: {} }], caller(), setup)
+    return body.inferenceModels.map(
+      ({ name, supports1m = false }: { name: string; supports1m?: boolean }) =>
+        name + (supports1m ? '+' : ''),
+    )
+  }
+  assert.deepEqual(await shown({}), ['mine+', 'Mine[1m]', 'other', 'alone[1m]'])
+  assert.deepEqual(
+    await shown({ CLAUDE_CODE_DISABLE_1M_CONTEXT: '1' }),
+    ['mine', 'Mine[1m]', 'other', 'alone[1m]'],
+    'explicit entries stay',
+  )
+  assert.deepEqual(await shown({}, ['other']), ['other'])
+})
+
 test('bootstrap: nothing of env, hooks or scoped rules is sent', async () => {
   const cli = {
     env: { SECRET: 'x' },

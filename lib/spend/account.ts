@@ -4,6 +4,7 @@
  * arithmetic only; `ledger.ts` fills them and decides when to ask.
  */
 import type { Caller } from '../kernel/caller.ts'
+import { DayCents } from './day-cents.ts'
 import { type Period, periodsAt } from './period.ts'
 import { type Standing, standingOf } from './standing.ts'
 import {
@@ -18,10 +19,10 @@ import {
 export class Allowance {
   /** Cents of the lease. */
   lease = 0
-  /** Cents accrued here that the figures of the last sync do not hold. */
-  since = 0
-  /** Cents accrued here that are not counted in the database yet. */
-  unsettled = 0
+  /** Accrued here, and not in the figures of the last sync. */
+  since: DayCents = new DayCents()
+  /** Accrued here, and not counted in the database yet. */
+  readonly unsettled: DayCents = new DayCents()
   /** Cents reserved for calls under way; part of the lease. */
   held = 0
   /** Cents of about the last minute. */
@@ -29,19 +30,26 @@ export class Allowance {
   #burnAt = 0
 
   get free(): number {
-    return this.lease - this.since - this.held
+    return this.lease - this.since.total - this.held
   }
 
-  accrue(cents: number, elapsedMs: number): void {
-    this.since += cents
-    this.unsettled += cents
-    this.#burn = this.#burn * Math.exp((this.#burnAt - elapsedMs) / burnMs) + cents
-    this.#burnAt = elapsedMs
+  accrue(cents: number, { now, elapsed }: Time): void {
+    const day = dayOf(now)
+    this.since.add(day, cents)
+    this.unsettled.add(day, cents)
+    this.#burn = this.#burn * Math.exp((this.#burnAt - elapsed) / burnMs) + cents
+    this.#burnAt = elapsed
   }
 
-  settle(cents: number): void {
-    // Rounding of sums must not leave a debt of a millionth of a cent for ever.
-    this.unsettled = Math.max(0, this.unsettled - cents)
+  /** `day`: as the batch names it. */
+  settle(cents: number, day: string): void {
+    this.unsettled.take(Date.parse(day), cents)
+  }
+
+  /** The database's figures were read, of which `unsettled` is not a part. */
+  synced(lease: number): void {
+    this.lease = lease
+    this.since = this.unsettled.copy()
   }
 
   /**
@@ -49,7 +57,7 @@ export class Allowance {
    * what was spent but is not in those figures once `counted` cents of it are.
    */
   outstanding(counted = 0): number {
-    return this.held + Math.max(0, this.unsettled - counted)
+    return this.held + Math.max(0, this.unsettled.total - counted)
   }
 
   /** A lease worth about a minute, so that a busy caller asks rarely. */
@@ -107,8 +115,7 @@ export class Account extends Allowance {
     this.caps = state.caps
     this.pools = pools
     this.poolNames = state.pools.map(({ group }) => group)
-    this.lease = state.lease
-    this.since = this.unsettled
+    this.synced(state.lease)
     this.revision = revision
     this.#syncedAt = time.elapsed
     this.#period = periodsAt(time.now).daily
@@ -120,11 +127,15 @@ export class Account extends Allowance {
   }
 
   standing(now: number): Standing {
-    const caps = this.caps.map((cap) => ({ ...cap, spent: cap.spent + this.since }))
+    const periods = periodsAt(now)
+    const caps = this.caps.map((cap) => ({
+      ...cap,
+      spent: cap.spent + this.since.from(periods[cap.period].startsAt),
+    }))
     const pools = this.pools.map(({ limit, spent, since }, index): PoolState => ({
       group: this.poolNames[index] ?? '',
       limit,
-      spent: spent + since,
+      spent: spent + since.from(periods.monthly.startsAt),
     }))
     return standingOf(caps, pools, now)
   }
@@ -209,6 +220,10 @@ export class Account extends Allowance {
 export interface Time {
   readonly now: number
   readonly elapsed: number
+}
+
+function dayOf(now: number): number {
+  return periodsAt(now).daily.startsAt
 }
 
 function sameGroups(a: readonly string[], b: readonly string[]): boolean {

@@ -59,9 +59,9 @@ export class Accounts {
 
   /** These entries are in the database's figures from now on. */
   settle(entries: readonly Entry[]): void {
-    for (const { sub, groups, cents } of entries) {
-      this.#accounts.get(sub)?.settle(cents)
-      for (const group of new Set(groups)) this.#pools.get(group)?.settle(cents)
+    for (const { sub, groups, day, cents } of entries) {
+      this.#accounts.get(sub)?.settle(cents, day)
+      for (const group of new Set(groups)) this.#pools.get(group)?.settle(cents, day)
     }
   }
 
@@ -86,8 +86,7 @@ export class Accounts {
     this.#pools.set(group, pool)
     pool.limit = limit
     pool.spent = spent
-    pool.lease = leases.get(group) ?? 0
-    pool.since = pool.unsettled
+    pool.synced(leases.get(group) ?? 0)
     return pool
   }
 }

@@ -152,13 +152,13 @@ class ReplicaLedger implements Ledger {
   }
 
   accrue(caller: Caller, amount: Amount): void {
-    const { now, elapsed } = this.#time()
+    const time = this.#time()
     const account = this.#accounts.of(caller)
     const cents = toCents(amount)
-    for (const allowance of [account, ...account.pools]) allowance.accrue(cents, elapsed)
-    this.#pending.add(caller, amount, now, account.takeIdentity(caller, elapsed))
+    for (const allowance of [account, ...account.pools]) allowance.accrue(cents, time)
+    this.#pending.add(caller, amount, time.now, account.takeIdentity(caller, time.elapsed))
     this.#touched.add(account)
-    this.#oldestAt ??= elapsed
+    this.#oldestAt ??= time.elapsed
     this.#scheduleFlush(gatherMs)
   }
 

@@ -44,9 +44,9 @@ test('account: a capped one is known while its lease lasts, in time and in cents
   const capped = account([cap(100n, 0)], 10)
   assert.equal(capped.check(caller, 1n, at(8999)).kind, 'known')
   assert.equal(capped.check(caller, 1n, at(9000)).kind, 'ask')
-  capped.accrue(9.5, 10)
+  capped.accrue(9.5, at(10))
   assert.equal(capped.check(caller, 1n, at(20)).kind, 'known')
-  capped.accrue(0.5, 30)
+  capped.accrue(0.5, at(30))
   assert.equal(capped.check(caller, 1n, at(40)).kind, 'ask')
 })
 
@@ -60,15 +60,30 @@ test('account: a spent cap is remembered for a second, and offered when nobody c
 
 test('account: what was accrued since a sync counts on top, and once', () => {
   const capped = account([cap(100n, 50)], 5)
-  capped.accrue(4, 1)
+  capped.accrue(4, at(1))
   const before = capped.standing(noon)
   assert.ok(before.kind === 'within')
   assert.equal(before.cap.spent, 54)
-  capped.settle(4)
+  capped.settle(4, '2026-11-27')
   capped.update(state([cap(100n, 54)], 4), [], 1n, at(5))
   const after = capped.standing(noon)
   assert.ok(after.kind === 'within')
   assert.equal(after.cap.spent, 54)
+})
+
+test('account: what was spent before midnight and is not written yet is no part of the new day', () => {
+  const midnight = Date.parse('2026-11-28T00:00:00Z')
+  const daily: CapState = { ...cap(100n, 0), period: 'daily' }
+  const capped = account([daily], 10)
+  capped.accrue(150, { now: midnight - 50, elapsed: 1 })
+  const today = { now: midnight + 10, elapsed: 61 }
+  assert.equal(capped.check(caller, 1n, today).kind, 'ask')
+  capped.update(state([daily, cap(1000n, 0)], 10), [], 1n, today)
+  assert.equal(capped.outstanding(), 150)
+  const standing = capped.standing(today.now)
+  assert.ok(standing.kind === 'within')
+  // Of the day nothing is spent; of the month, which goes on, all of it.
+  assert.deepEqual([standing.cap.period, standing.cap.spent], ['monthly', 150])
 })
 
 test('account: a pool without room makes it ask', () => {
@@ -79,7 +94,7 @@ test('account: a pool without room makes it ask', () => {
   const pools = [{ group: 'eng', limit: 100n, spent: 0 }]
   member.update({ ...state([]), pools }, [pool], 1n, at(0))
   assert.equal(member.check(caller, 1n, at(1)).kind, 'known')
-  pool.accrue(1, 1)
+  pool.accrue(1, at(1))
   assert.equal(member.check(caller, 1n, at(2)).kind, 'ask')
 })
 
@@ -101,6 +116,6 @@ test('account: the person is written at first, after a change, and after a minut
 test('account: a busy caller is leased about a minute, a quiet one enough for an answer', () => {
   const quiet = account([cap(100_000n, 0)])
   assert.equal(quiet.want, 50)
-  for (let second = 0; second < 60; second++) quiet.accrue(10, second * 1000)
+  for (let second = 0; second < 60; second++) quiet.accrue(10, at(second * 1000))
   assert.ok(quiet.want > 300 && quiet.want < 600, String(quiet.want))
 })

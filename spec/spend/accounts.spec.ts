@@ -47,11 +47,11 @@ test('accounts: members of a group draw on one pool, and settle it together', ()
     noon,
   )
   assert.equal(a.pools[0], b.pools[0])
-  for (const allowance of [a, ...a.pools]) allowance.accrue(4, 1)
-  for (const allowance of [b, ...b.pools]) allowance.accrue(5, 1)
+  for (const allowance of [a, ...a.pools]) allowance.accrue(4, noon)
+  for (const allowance of [b, ...b.pools]) allowance.accrue(5, noon)
   assert.equal(a.pools[0]?.free, 1)
   accounts.settle([entryOf('a', 4), entryOf('b', 5)])
-  assert.equal(a.pools[0]?.unsettled, 0)
+  assert.equal(a.pools[0]?.unsettled.total, 0)
   assert.deepEqual(
     accounts.poolsOf([a, b], new Map()).map(({ id }) => id),
     ['eng'],

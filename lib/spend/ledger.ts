@@ -85,6 +85,8 @@ interface Waiting {
   readonly caller: Caller
   /** Null: only the standing is asked for. */
   readonly hold: number | null
+  /** It waited as long as it may, and went on without an answer. */
+  isOver: boolean
   readonly resolve: (verdict: Verdict) => void
 }
 
@@ -233,12 +235,14 @@ class ReplicaLedger implements Ledger {
     const { promise, resolve } = Promise.withResolvers<Verdict>()
     const timer = this.#clock.after(askMs, () => {
       this.#waiting.delete(waiting)
+      waiting.isOver = true
       resolve(unknown(`no answer of the database within ${askMs} ms`))
     })
     const waiting: Waiting = {
       account,
       caller,
       hold,
+      isOver: false,
       resolve(verdict) {
         timer.cancel()
         resolve(verdict.kind === 'unknown' ? unknown(verdict.reason) : verdict)
@@ -355,11 +359,12 @@ class ReplicaLedger implements Ledger {
     this.capsChanged(result.revision)
     const time = this.#time()
     const granted = this.#accounts.apply(asked, result, time)
-    for (const { account, hold, resolve } of waiting) {
+    for (const { account, hold, isOver, resolve } of waiting) {
       const left = granted.get(account) ?? 0
       const isGranted = hold === null || left > 0
       if (hold !== null) granted.set(account, left - 1)
-      if (hold !== null && isGranted) this.#keep(account, hold)
+      // Nobody would give back what is held for a call that went on long ago.
+      if (hold !== null && isGranted && !isOver) this.#keep(account, hold)
       const standing = isGranted ? account.standing(time.now) : account.promised(time.now)
       resolve({ kind: 'standing', standing, granted: isGranted })
     }

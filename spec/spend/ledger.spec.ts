@@ -18,8 +18,8 @@ const alice: Caller = { sub: 'alice', email: 'a@x', name: undefined, groups: ['e
 const cents = (value: number) => amountOf(value / 100)
 
 interface Trouble {
-  /** What happens to the next statements of the ledger, one each. */
-  readonly next: ('lost-answer' | 'refused')[]
+  /** What happens to the next statements of the ledger, one each; a number: its answer takes so long. */
+  readonly next: ('lost-answer' | 'refused' | number)[]
   statements: number
 }
 
@@ -59,6 +59,7 @@ function troubled(store: Store, trouble: Trouble): Store {
       if (what === 'refused') throw new Error('connection refused')
       const result: QueryResult<Row> = await store.query<Row>(text, values, options)
       if (what === 'lost-answer') throw new Error('the connection was reset')
+      if (typeof what === 'number') await sleep(what)
       return result
     },
   }
@@ -234,4 +235,18 @@ test('ledger: a reservation that is given back makes room again', async (t) => {
   assert.equal(await granted(), false)
   ledger.release(alice, 10)
   assert.equal(await granted(), true)
+})
+
+test('ledger: what is granted after its caller went on is held for nobody', async (t) => {
+  const bench = await setUp(t)
+  await setCap(bench, 'alice', 10)
+  const { ledger } = bench.replica({ next: [1000, 1000], statements: 0 })
+  const first = ledger.standing(alice)
+  await sleep(50)
+  // It waits for the first statement, and its own one ends when it has waited for too long.
+  assert.equal(kindOf(await ledger.hold(alice, 10)), 'unknown')
+  assert.equal(kindOf(await first), 'within')
+  await sleep(700)
+  const verdict = await ledger.hold(alice, 10)
+  assert.ok(verdict.kind === 'standing' && verdict.granted)
 })

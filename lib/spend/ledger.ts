@@ -112,6 +112,8 @@ class ReplicaLedger implements Ledger {
   #flushAt = 0
   #oldestAt: number | null = null
   #failures = 0
+  /** The first batch was sent, and may have been counted. */
+  #isUncertain = false
   #brokenUntil = 0
   #syncs = 0
   #asks = 0
@@ -290,7 +292,8 @@ class ReplicaLedger implements Ledger {
 
   async #once(drains: boolean): Promise<void> {
     const elapsed = this.#clock.elapsed()
-    const isDue = drains || elapsed >= this.#flushAt
+    // What may be in the database's figures must go along, lest it is added to them once more.
+    const isDue = drains || this.#isUncertain || elapsed >= this.#flushAt
     const batch = isDue ? this.#pending.next() : null
     const waiting = [...this.#waiting].slice(0, asksMax)
     for (const entry of waiting) this.#waiting.delete(entry)
@@ -348,6 +351,7 @@ class ReplicaLedger implements Ledger {
   #succeeded(batch: Batch | null): void {
     if (this.#failures >= failuresMax) this.#log.info('spend: the database answers again')
     this.#failures = 0
+    this.#isUncertain = false
     this.#brokenUntil = 0
     if (batch === null) return
     this.#pending.settled(batch.id)
@@ -374,9 +378,9 @@ class ReplicaLedger implements Ledger {
     const reason = describe(error)
     const state = sqlState(error)
     // Classes 22 and 23 of PostgreSQL: it is the data that is wrong, and would be again.
-    if (batch !== null && state !== undefined && /^2[23]/.test(state)) {
-      this.#pending.refused(batch.id, reason)
-    }
+    const isRefused = state !== undefined && /^2[23]/.test(state)
+    if (batch !== null && isRefused) this.#pending.refused(batch.id, reason)
+    this.#isUncertain = batch !== null && !isRefused
     this.#failures += 1
     if (this.#failures === 1 || waiting.length > 0) {
       this.#log.warn(

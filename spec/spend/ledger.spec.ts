@@ -110,6 +110,20 @@ test('ledger: an answer that was lost is asked for again and counted once', asyn
   assert.equal(await spentOf(bench), 8)
 })
 
+test('ledger: what was counted without an answer is not held against its caller twice', async (t) => {
+  const bench = await setUp(t)
+  await setCap(bench, 'alice', 100)
+  const trouble: Trouble = { next: [], statements: 0 }
+  const { ledger } = bench.replica(trouble)
+  await ledger.warm()
+  trouble.next.push('lost-answer')
+  ledger.accrue(alice, cents(60))
+  while (trouble.statements < 2) await sleep(1)
+  const verdict = await ledger.standing(alice)
+  assert.ok(verdict.kind === 'standing' && verdict.standing.kind === 'within')
+  assert.equal(verdict.standing.cap.spent, 60)
+})
+
 test('ledger: in steady state nobody asks the database on the way of a call', async (t) => {
   const bench = await setUp(t)
   await setCap(bench, 'alice', 100_000)

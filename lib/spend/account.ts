@@ -99,7 +99,10 @@ export class Account extends Allowance {
   revision = -1n
   /** The database is being asked about it. */
   isAsked = false
-  #syncedAt = Number.NEGATIVE_INFINITY
+  /** The figures and the lease are as old as the question … */
+  #askedAt = Number.NEGATIVE_INFINITY
+  /** … and a refusal is remembered from the answer on, or slow ones would never be. */
+  #answeredAt = Number.NEGATIVE_INFINITY
   #period: Period | null = null
   #identityAt = Number.NEGATIVE_INFINITY
   #identity = ''
@@ -111,14 +114,21 @@ export class Account extends Allowance {
   }
 
   /** The database's word, `unsettled` not included. */
-  update(state: AccountState, pools: readonly Pool[], revision: bigint, time: Time): void {
+  update(
+    state: AccountState,
+    pools: readonly Pool[],
+    revision: bigint,
+    askedAt: Time,
+    answeredAt: number,
+  ): void {
     this.caps = state.caps
     this.pools = pools
     this.poolNames = state.pools.map(({ group }) => group)
     this.synced(state.lease)
     this.revision = revision
-    this.#syncedAt = time.elapsed
-    this.#period = periodsAt(time.now).daily
+    this.#askedAt = askedAt.elapsed
+    this.#answeredAt = answeredAt
+    this.#period = periodsAt(askedAt.now).daily
   }
 
   /** Whether something limits this caller. */
@@ -166,11 +176,13 @@ export class Account extends Allowance {
       now < this.#period.endsAt &&
       sameGroups(groups, this.groups)
     if (!isCurrent) return { kind: 'ask', last: null }
-    const age = elapsed - this.#syncedAt
+    const age = elapsed - this.#askedAt
     const standing = this.standing(now)
     const isOver = standing.kind === 'over-cap' || standing.kind === 'over-pool'
-    if (isOver)
-      return age < refusalMs ? { kind: 'known', standing } : { kind: 'ask', last: standing }
+    if (isOver) {
+      const isRemembered = elapsed - this.#answeredAt < refusalMs
+      return isRemembered ? { kind: 'known', standing } : { kind: 'ask', last: standing }
+    }
     if (!this.isLimited) {
       return age < freshMs ? { kind: 'known', standing } : { kind: 'ask', last: null }
     }
@@ -198,12 +210,12 @@ export class Account extends Allowance {
 
   /** Whether what is known is old enough to be renewed along with a flush. */
   wantsRenewal(elapsed: number): boolean {
-    return this.isLimited || elapsed - this.#syncedAt > renewMs
+    return this.isLimited || elapsed - this.#askedAt > renewMs
   }
 
   /** Whether a lease that holds money for calls under way would end soon. */
   wantsExtension(elapsed: number): boolean {
-    return this.held > 0 && elapsed - this.#syncedAt > renewMs
+    return this.held > 0 && elapsed - this.#askedAt > renewMs
   }
 
   /** True when the person's row is to be written now; the next time after a while. */

@@ -66,14 +66,14 @@ export class Accounts {
   }
 
   /** Takes the database's figures over; returns how many holds of each account are granted. */
-  apply(asked: Asked, result: SyncResult, time: Time): Map<Account, number> {
+  apply(asked: Asked, result: SyncResult, askedAt: Time, elapsed: number): Map<Account, number> {
     const granted = new Map<Account, number>()
     for (const [index, [account, groups]] of asked.entries()) {
       const state = result.accounts[index]
       if (state === undefined) continue
       const pools = state.pools.map((pool) => this.#updatePool(pool, result.poolLeases))
       account.groups = groups
-      account.update(state, pools, result.revision, time)
+      account.update(state, pools, result.revision, askedAt, elapsed)
       granted.set(account, state.granted)
     }
     return granted

@@ -291,7 +291,9 @@ class ReplicaLedger implements Ledger {
   }
 
   async #once(drains: boolean): Promise<void> {
-    const elapsed = this.#clock.elapsed()
+    // An answer is about the moment of its question, however long it took.
+    const askedAt = this.#time()
+    const { elapsed } = askedAt
     // What may be in the database's figures must go along, lest it is added to them once more.
     const isDue = drains || this.#isUncertain || elapsed >= this.#flushAt
     const batch = isDue ? this.#pending.next() : null
@@ -314,13 +316,13 @@ class ReplicaLedger implements Ledger {
     try {
       const result = await this.#sync({
         mode: this.#mode,
-        now: this.#clock.now(),
+        now: askedAt.now,
         batch,
         asks,
         pools: this.#accounts.poolsOf(accounts.keys(), counted.byGroup),
       })
       this.#succeeded(batch)
-      this.#apply([...accounts], result, waiting)
+      this.#apply([...accounts], result, waiting, askedAt)
     } catch (error) {
       this.#failed(batch, waiting, error)
     } finally {
@@ -359,17 +361,17 @@ class ReplicaLedger implements Ledger {
     this.#accounts.settle(batch.entries)
   }
 
-  #apply(asked: Asked, result: SyncResult, waiting: readonly Waiting[]): void {
+  #apply(asked: Asked, result: SyncResult, waiting: readonly Waiting[], askedAt: Time): void {
     this.capsChanged(result.revision)
-    const time = this.#time()
-    const granted = this.#accounts.apply(asked, result, time)
+    const granted = this.#accounts.apply(asked, result, askedAt, this.#clock.elapsed())
     for (const { account, hold, isOver, resolve } of waiting) {
       const left = granted.get(account) ?? 0
       const isGranted = hold === null || left > 0
       if (hold !== null) granted.set(account, left - 1)
       // Nobody would give back what is held for a call that went on long ago.
       if (hold !== null && isGranted && !isOver) this.#keep(account, hold)
-      const standing = isGranted ? account.standing(time.now) : account.promised(time.now)
+      const { now } = askedAt
+      const standing = isGranted ? account.standing(now) : account.promised(now)
       resolve({ kind: 'standing', standing, granted: isGranted })
     }
   }

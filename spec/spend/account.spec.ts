@@ -23,7 +23,7 @@ const at = (elapsed: number, now = noon) => ({ now: now + elapsed, elapsed })
 
 function account(caps: readonly CapState[], lease = 0): Account {
   const made = new Account(caller)
-  made.update(state(caps, lease), [], 1n, at(0))
+  made.update(state(caps, lease), [], 1n, at(0), 0)
   return made
 }
 
@@ -65,7 +65,7 @@ test('account: what was accrued since a sync counts on top, and once', () => {
   assert.ok(before.kind === 'within')
   assert.equal(before.cap.spent, 54)
   capped.settle(4, '2026-11-27')
-  capped.update(state([cap(100n, 54)], 4), [], 1n, at(5))
+  capped.update(state([cap(100n, 54)], 4), [], 1n, at(5), 5)
   const after = capped.standing(noon)
   assert.ok(after.kind === 'within')
   assert.equal(after.cap.spent, 54)
@@ -78,7 +78,7 @@ test('account: what was spent before midnight and is not written yet is no part 
   capped.accrue(150, { now: midnight - 50, elapsed: 1 })
   const today = { now: midnight + 10, elapsed: 61 }
   assert.equal(capped.check(caller, 1n, today).kind, 'ask')
-  capped.update(state([daily, cap(1000n, 0)], 10), [], 1n, today)
+  capped.update(state([daily, cap(1000n, 0)], 10), [], 1n, today, 61)
   assert.equal(capped.outstanding(), 150)
   const standing = capped.standing(today.now)
   assert.ok(standing.kind === 'within')
@@ -92,7 +92,7 @@ test('account: a pool without room makes it ask', () => {
   pool.lease = 1
   const member = new Account(caller)
   const pools = [{ group: 'eng', limit: 100n, spent: 0 }]
-  member.update({ ...state([]), pools }, [pool], 1n, at(0))
+  member.update({ ...state([]), pools }, [pool], 1n, at(0), 0)
   assert.equal(member.check(caller, 1n, at(1)).kind, 'known')
   pool.accrue(1, at(1))
   assert.equal(member.check(caller, 1n, at(2)).kind, 'ask')

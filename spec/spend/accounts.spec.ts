@@ -45,6 +45,7 @@ test('accounts: members of a group draw on one pool, and settle it together', ()
     ],
     resultFor(member, member),
     noon,
+    0,
   )
   assert.equal(a.pools[0], b.pools[0])
   for (const allowance of [a, ...a.pools]) allowance.accrue(4, noon)
@@ -72,7 +73,7 @@ test('accounts: an account is one however often it is asked for, and the oldest 
 test('accounts: forgotten standings are asked for again', () => {
   const accounts = new Accounts()
   const account = accounts.of(callerOf('a'))
-  accounts.apply([[account, ['eng']]], resultFor({ ...member, pools: [] }), noon)
+  accounts.apply([[account, ['eng']]], resultFor({ ...member, pools: [] }), noon, 0)
   assert.equal(account.check(callerOf('a'), 1n, noon).kind, 'known')
   accounts.forgetStandings()
   assert.equal(account.check(callerOf('a'), 1n, noon).kind, 'ask')

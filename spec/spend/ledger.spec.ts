@@ -11,6 +11,7 @@ import { migrate } from '../../lib/store/migrate.ts'
 import { ownMigrations } from '../../lib/store/migrations/own.ts'
 import type { QueryOptions, QueryResult, Store } from '../../lib/store/store.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
+import { createFakeClock } from '../support/fake-clock.ts'
 import { createRecorder, type Recorder } from '../support/recorder.ts'
 import { openStore, plenty } from '../support/store.ts'
 
@@ -263,4 +264,48 @@ test('ledger: what is granted after its caller went on is held for nobody', asyn
   await sleep(700)
   const verdict = await ledger.hold(alice, 10)
   assert.ok(verdict.kind === 'standing' && verdict.granted)
+})
+
+/** A replica on a clock moved by hand, and what happens while the database works on its next statement. */
+function timedReplica(t: TestContext, { database }: Bench, startAt: string) {
+  const clock = createFakeClock(Date.parse(startAt))
+  const meanwhile: (() => Promise<void> | void)[] = []
+  const store = openStore(t, database.url)
+  const query = async <Row>(text: string, values: readonly unknown[]) => {
+    const result = await store.query<Row>(text, values, plenty)
+    await meanwhile.shift()?.()
+    return result
+  }
+  const ledger = createLedger({ store: { ...store, query }, clock, log: createRecorder().log })
+  t.after(() => ledger.close())
+  return { clock, ledger, meanwhile }
+}
+
+test('ledger: a lease is as old as the question for it, however long the answer took', async (t) => {
+  const bench = await setUp(t)
+  await setCap(bench, 'alice', 100_000)
+  const { clock, ledger, meanwhile } = timedReplica(t, bench, '2026-11-25T12:00:00Z')
+  meanwhile.push(() => clock.advance(1400))
+  assert.equal(kindOf(await ledger.standing(alice)), 'within')
+  await clock.advance(7500)
+  assert.ok(!(ledger.standing(alice) instanceof Promise))
+  await clock.advance(100)
+  const again = ledger.standing(alice)
+  assert.ok(again instanceof Promise)
+  assert.equal(kindOf(await again), 'within')
+})
+
+test('ledger: an answer that arrives after midnight is about the day before', async (t) => {
+  const bench = await setUp(t)
+  await bench.database.query(
+    `INSERT INTO spend_limits (id, scope_type, scope_id, amount, period)
+     VALUES ('a', 'user', 'alice', 100, 'daily')`,
+  )
+  await bench.database.query(
+    `INSERT INTO spend (principal, period, cents) VALUES ('alice', '2026-11-25', 100)`,
+  )
+  const { clock, ledger, meanwhile } = timedReplica(t, bench, '2026-11-25T23:59:59.500Z')
+  meanwhile.push(() => clock.advance(1000))
+  assert.equal(kindOf(await ledger.standing(alice)), 'over-cap')
+  assert.equal(kindOf(await ledger.standing(alice)), 'within')
 })

@@ -25,6 +25,8 @@ export class Allowance {
   readonly unsettled: DayCents = new DayCents()
   /** Cents reserved for calls under way; part of the lease. */
   held = 0
+  /** The database is being asked about it. */
+  isAsked = false
   /** Cents of about the last minute. */
   #burn = 0
   #burnAt = 0
@@ -97,8 +99,6 @@ export class Account extends Allowance {
   pools: readonly Pool[] = []
   poolNames: readonly string[] = []
   revision = -1n
-  /** The database is being asked about it. */
-  isAsked = false
   /** The figures and the lease are as old as the question … */
   #askedAt = Number.NEGATIVE_INFINITY
   /** … and a refusal is remembered from the answer on, or slow ones would never be. */

@@ -3,7 +3,7 @@
  * forgotten and asked about again. Applies what the database says; `ledger.ts` does the asking.
  */
 import type { Caller } from '../kernel/caller.ts'
-import { Account, Pool, type Time } from './account.ts'
+import { Account, type Allowance, Pool, type Time } from './account.ts'
 import type { Entry, PoolAsk, PoolState, SyncResult } from './sync.ts'
 
 /** About 600 bytes each. */
@@ -48,13 +48,24 @@ export class Accounts {
     for (const account of this.#accounts.values()) account.revision = -1n
   }
 
-  /** What to say of the pools of these accounts when they are asked about, `counted` cents later. */
-  poolsOf(accounts: Iterable<Account>, counted: ReadonlyMap<string, number>): PoolAsk[] {
-    const names = new Set([...accounts].flatMap(({ poolNames }) => poolNames))
-    return [...names].map((id) => {
+  /**
+   * What to say of the pools of these groups when they are asked about, `counted` cents later. Of
+   * every pool that is known, whether or not the asking account is known to be in it: the database
+   * takes silence for a pool of which nothing is held here.
+   */
+  poolsOf(groups: Iterable<readonly string[]>, counted: ReadonlyMap<string, number>): PoolAsk[] {
+    return [...new Set([...groups].flat())].flatMap((id) => {
       const pool = this.#pools.get(id)
-      return { id, want: pool?.want ?? 0, held: pool?.outstanding(counted.get(id)) ?? 0 }
+      return pool === undefined
+        ? []
+        : [{ id, want: pool.want, held: pool.outstanding(counted.get(id)) }]
     })
+  }
+
+  /** The accounts, and the known pools of their groups. */
+  allowancesOf(asked: ReadonlyMap<Account, readonly string[]>): Allowance[] {
+    const groups = new Set([...asked.values()].flat())
+    return [...asked.keys(), ...[...groups].flatMap((id) => this.#pools.get(id) ?? [])]
   }
 
   /** These entries are in the database's figures from now on. */

@@ -139,8 +139,9 @@ class ReplicaLedger implements Ledger {
   hold(caller: Caller, cents: number): Verdict | Promise<Verdict> {
     const account = this.#accounts.of(caller)
     const check = account.check(caller, this.#revision, this.#time())
-    // While the database is asked about an account it does not know of a hold made meanwhile.
-    const isRoomKnown = !account.isAsked && account.hasRoomFor(cents)
+    // While the database is asked about a lease it does not know of a hold made meanwhile.
+    const isAsked = [account, ...account.pools].some((allowance) => allowance.isAsked)
+    const isRoomKnown = !isAsked && account.hasRoomFor(cents)
     if (check.kind === 'known' && (!account.isLimited || isRoomKnown)) {
       this.#keep(account, cents)
       return { kind: 'standing', standing: check.standing, granted: true }
@@ -312,21 +313,23 @@ class ReplicaLedger implements Ledger {
       holds: (holds.get(account) ?? []).flatMap(({ hold }) => hold ?? []),
     }))
     this.#syncs += 1
-    for (const account of accounts.keys()) account.isAsked = true
+    const asked = this.#accounts.allowancesOf(accounts)
+    for (const allowance of asked) allowance.isAsked = true
+    const mode = this.#mode
     try {
       const result = await this.#sync({
-        mode: this.#mode,
+        mode,
         now: askedAt.now,
         batch,
         asks,
-        pools: this.#accounts.poolsOf(accounts.keys(), counted.byGroup),
+        pools: this.#accounts.poolsOf(accounts.values(), counted.byGroup),
       })
       this.#succeeded(batch)
       this.#apply([...accounts], result, waiting, askedAt)
     } catch (error) {
       this.#failed(batch, waiting, error)
     } finally {
-      for (const account of accounts.keys()) account.isAsked = false
+      for (const allowance of asked) allowance.isAsked = false
     }
   }
 

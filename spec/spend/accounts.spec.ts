@@ -54,9 +54,20 @@ test('accounts: members of a group draw on one pool, and settle it together', ()
   accounts.settle([entryOf('a', 4), entryOf('b', 5)])
   assert.equal(a.pools[0]?.unsettled.total, 0)
   assert.deepEqual(
-    accounts.poolsOf([a, b], new Map()).map(({ id }) => id),
+    accounts.poolsOf([a.groups, b.groups], new Map()).map(({ id }) => id),
     ['eng'],
   )
+})
+
+test('accounts: whoever asks, what is held of a known pool is said', () => {
+  const accounts = new Accounts()
+  const member1 = accounts.of(callerOf('a'))
+  accounts.apply([[member1, ['eng']]], resultFor(member), noon, 0)
+  member1.hold(7)
+  const stranger = accounts.of({ ...callerOf('b'), groups: ['eng', 'ops'] })
+  assert.deepEqual(accounts.poolsOf([stranger.groups], new Map()), [
+    { id: 'eng', want: 50, held: 7 },
+  ])
 })
 
 test('accounts: an account is one however often it is asked for, and the oldest goes first', () => {

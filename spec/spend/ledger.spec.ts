@@ -238,6 +238,40 @@ test('ledger: reservations of two replicas together overrun a cap by at most one
   assert.ok(spent >= 80 && spent < 107, `spent ${spent}`)
 })
 
+test('ledger: what members of a group reserved stays reserved when another one comes', async (t) => {
+  const bench = await setUp(t)
+  await bench.database.query(
+    `INSERT INTO spend_limits (id, scope_type, scope_id, amount, period, pooled_limit_enabled,
+       pooled_monthly_credit_limit) VALUES ('p', 'rbac_group', 'eng', NULL, 'monthly', true, 100)`,
+  )
+  const [one, other] = [bench.replica().ledger, bench.replica().ledger]
+  const granted = async (ledger: Ledger, sub: string, held: number): Promise<boolean> => {
+    const verdict = await ledger.hold({ ...alice, sub }, held)
+    return verdict.kind === 'standing' && verdict.granted
+  }
+  assert.equal(await granted(one, 'alice', 80), true)
+  // Known to nobody; what the replica says of the pool must not make the database forget alice.
+  assert.equal(kindOf(await one.standing({ ...alice, sub: 'bob' })), 'open')
+  assert.equal(await granted(other, 'carol', 80), true)
+  assert.equal(await granted(other, 'dave', 80), false)
+})
+
+test('ledger: nothing is reserved out of a pool while the database is asked about it', async (t) => {
+  const bench = await setUp(t)
+  await bench.database.query(
+    `INSERT INTO spend_limits (id, scope_type, scope_id, amount, period, pooled_limit_enabled,
+       pooled_monthly_credit_limit) VALUES ('p', 'rbac_group', 'eng', NULL, 'monthly', true, 1000)`,
+  )
+  const { ledger } = bench.replica()
+  await ledger.standing(alice)
+  assert.ok(!(ledger.hold(alice, 1) instanceof Promise))
+  const about = ledger.standing({ ...alice, sub: 'bob' })
+  await Promise.resolve()
+  const held = ledger.hold(alice, 1)
+  assert.ok(held instanceof Promise)
+  assert.deepEqual([kindOf(await about), kindOf(await held)], ['open', 'open'])
+})
+
 test('ledger: a reservation that is given back makes room again', async (t) => {
   const bench = await setUp(t)
   await setCap(bench, 'alice', 10)

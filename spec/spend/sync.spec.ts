@@ -217,3 +217,36 @@ test('revision: grows with each change, and not with one that is rolled back', a
   await assert.rejects(undone, /undone/)
   assert.equal(await readRevision(store), 2n)
 })
+
+test('spend sync: caps that change while they are read come with the revision before the change', async (t) => {
+  const { database, store, replica } = await setUp(t)
+  await addCap(database, 'rbac_group', 'eng', null, 'monthly', 1000)
+  const sync = replica()
+  await sync({ ...quiet, asks: [ask] })
+  const before = await readRevision(store)
+  // The pool's lease is written after the caps were read, and waits for this session.
+  const holder = await database.connect()
+  await holder.query('BEGIN')
+  await holder.query(`SELECT 1 FROM gateway_spend_lease WHERE kind = 'group' FOR UPDATE`)
+  const answer = sync({ ...quiet, asks: [ask] })
+  for (let waits = 0; waits === 0;) {
+    const [row] = await database.query(
+      `SELECT count(*)::int AS n FROM pg_stat_activity
+       WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+    )
+    waits = Number(row?.['n'])
+  }
+  await store.transaction(async (tx) => {
+    await tx.query(
+      `INSERT INTO spend_limits (id, scope_type, scope_id, amount) VALUES ('c', 'user', 'u-1', 0)`,
+    )
+    await announceCapChange(tx)
+  }, plenty)
+  await holder.query('COMMIT')
+  const { revision, accounts } = await answer
+  assert.deepEqual(
+    accounts[0]?.caps.map(({ cap }) => cap),
+    [null],
+  )
+  assert.equal(revision, before)
+})

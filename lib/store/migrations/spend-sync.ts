@@ -53,6 +53,8 @@ DECLARE
   v_replica uuid := (p->>'replica')::uuid;
   v_mode text := p->>'mode';
   v_month text := p->'periods'->>'monthly';
+  -- Before anything it stands for: what changes from here on makes the caller ask again.
+  v_revision text := (SELECT revision::text FROM gateway_spend_revision);
   v_until timestamptz;
   v_accounts jsonb := '[]';
   v_pools jsonb := '[]';
@@ -192,8 +194,7 @@ BEGIN
   END LOOP;
 
   RETURN jsonb_build_object(
-    'revision', (SELECT revision::text FROM gateway_spend_revision),
-    'accounts', v_accounts, 'pools', v_pools);
+    'revision', v_revision, 'accounts', v_accounts, 'pools', v_pools);
 END
 $body$`
 

@@ -99,10 +99,13 @@ export const defaultWant = 50
 
 /** Rejects with `store/unavailable` after `timeoutMs`: then nobody knows whether it counted. */
 export function createSync(store: Store, replica: string, timeoutMs: number): Sync {
+  let seq = 0
   return async ({ mode, now, batch, asks, pools }) => {
     const periods = periodsAt(now)
+    seq += 1
     const request = {
       replica,
+      seq,
       mode,
       want: defaultWant,
       lease_seconds: leaseSeconds,

@@ -218,7 +218,7 @@ test('revision: grows with each change, and not with one that is rolled back', a
   assert.equal(await readRevision(store), 2n)
 })
 
-test('spend sync: caps that change while they are read come with the revision before the change', async (t) => {
+test('sync: caps that change while they are read come with the revision before the change', async (t) => {
   const { database, store, replica } = await setUp(t)
   await addCap(database, 'rbac_group', 'eng', null, 'monthly', 1000)
   const sync = replica()
@@ -249,4 +249,29 @@ test('spend sync: caps that change while they are read come with the revision be
     [null],
   )
   assert.equal(revision, before)
+})
+
+test('sync: a statement that arrives after a later one of its replica leaves the leases alone', async (t) => {
+  const { database, store } = await setUp(t)
+  await addCap(database, 'user', 'u-1', 100)
+  let release = (): void => {}
+  const held = new Promise<void>((resolve) => (release = resolve))
+  let statements = 0
+  const slow: Store = {
+    ...store,
+    async query<Row>(text: string, values: readonly unknown[]) {
+      statements += 1
+      if (statements === 1) await held
+      return store.query<Row>(text, values, plenty)
+    },
+  }
+  const [one, other] = [createSync(slow, randomUUID(), 1), createSync(store, randomUUID(), 20_000)]
+  const batch = { id: randomUUID(), entries: [{ ...entry, cents: 10 }] }
+  const late = one({ ...quiet, batch, asks: [ask] })
+  await one({ ...quiet, asks: [{ ...ask, holds: [60, 30] }] })
+  release()
+  await late
+  // 10 are spent and 90 held: there is no room for anybody.
+  const { accounts } = await other({ ...quiet, asks: [{ ...ask, holds: [5] }] })
+  assert.deepEqual([accounts[0]?.granted, accounts[0]?.caps[0]?.spent], [0, 10])
 })

@@ -29,18 +29,23 @@ CREATE TABLE gateway_spend_lease (
   replica uuid NOT NULL,
   cents double precision NOT NULL,
   expires_at timestamptz NOT NULL,
+  -- Of the statement it was written by, as the replica counts them.
+  seq bigint NOT NULL,
   PRIMARY KEY (kind, id, replica)
 );
 CREATE INDEX gateway_spend_lease_expires_at ON gateway_spend_lease (expires_at)`
 
 /**
- * Takes `{replica, mode, lease_seconds, periods: {daily, weekly, monthly}, batch, asks, pools}`.
+ * Takes `{replica, seq, mode, lease_seconds, periods: {daily, weekly, monthly}, batch, asks, pools}`.
  * `batch` is null or `{id, entries: [{sub, groups, day, week, month, cents, identity, email,
  * name}]}`; an id that was counted before is not counted again. `asks` are
  * `[{sub, groups, want, held, holds}]`: a spare lease of at most `want` cents, on top of `held`
  * cents of calls under way, and room for further ones of `holds` cents each. `pools` are
  * `[{id, want, held}]`, for the pools the replica knows of. A spare lease is at most a tenth of what
  * is left; below a cent there is none, so that near a cap every call asks and hears of the others.
+ *
+ * A statement that arrives after a later one of its replica, which gave it up, still counts its
+ * batch, and leaves the leases alone: what the replica holds is what it said last.
  *
  * Returns `{revision, accounts: [{sub, caps, pools, lease, granted}], pools: [{id, lease}]}`, the
  * accounts in the order of `asks`; `granted` says how many of `holds` there was room for.
@@ -51,6 +56,7 @@ LANGUAGE plpgsql VOLATILE
 AS $body$
 DECLARE
   v_replica uuid := (p->>'replica')::uuid;
+  v_seq bigint := (p->>'seq')::bigint;
   v_mode text := p->>'mode';
   v_month text := p->'periods'->>'monthly';
   -- Before anything it stands for: what changes from here on makes the caller ask again.
@@ -167,10 +173,11 @@ BEGIN
     IF v_left IS NOT NULL THEN
       v_spare := least(v_free, v_left / 10, ask.want);
       v_lease := v_lease + CASE WHEN v_spare < 1 THEN 0 ELSE v_spare END;
-      INSERT INTO gateway_spend_lease (kind, id, replica, cents, expires_at)
-      VALUES ('principal', ask.sub, v_replica, v_lease, v_until)
+      INSERT INTO gateway_spend_lease AS known (kind, id, replica, cents, expires_at, seq)
+      VALUES ('principal', ask.sub, v_replica, v_lease, v_until, v_seq)
       ON CONFLICT (kind, id, replica)
-      DO UPDATE SET cents = EXCLUDED.cents, expires_at = EXCLUDED.expires_at;
+      DO UPDATE SET cents = EXCLUDED.cents, expires_at = EXCLUDED.expires_at, seq = EXCLUDED.seq
+      WHERE known.seq < EXCLUDED.seq;
     END IF;
 
     SELECT coalesce(jsonb_agg(jsonb_build_object('group', name, 'limit', v_room->name->>'amount',
@@ -186,10 +193,11 @@ BEGIN
       ((pool.state->>'amount')::double precision - (pool.state->>'spent')::double precision) / 10);
     v_lease := (pool.state->>'held')::double precision
                + CASE WHEN v_spare < 1 THEN 0 ELSE v_spare END;
-    INSERT INTO gateway_spend_lease (kind, id, replica, cents, expires_at)
-    VALUES ('group', pool.id, v_replica, v_lease, v_until)
+    INSERT INTO gateway_spend_lease AS known (kind, id, replica, cents, expires_at, seq)
+    VALUES ('group', pool.id, v_replica, v_lease, v_until, v_seq)
     ON CONFLICT (kind, id, replica)
-    DO UPDATE SET cents = EXCLUDED.cents, expires_at = EXCLUDED.expires_at;
+    DO UPDATE SET cents = EXCLUDED.cents, expires_at = EXCLUDED.expires_at, seq = EXCLUDED.seq
+    WHERE known.seq < EXCLUDED.seq;
     v_pools := v_pools || jsonb_build_object('id', pool.id, 'lease', v_lease);
   END LOOP;
 

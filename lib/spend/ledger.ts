@@ -326,6 +326,8 @@ class ReplicaLedger implements Ledger {
       })
       this.#succeeded(batch)
       this.#apply([...accounts], result, waiting, askedAt)
+      // The caps were combined as nobody wants it any more.
+      if (mode !== this.#mode) this.#accounts.forgetStandings()
     } catch (error) {
       this.#failed(batch, waiting, error)
     } finally {

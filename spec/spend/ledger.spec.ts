@@ -343,3 +343,16 @@ test('ledger: an answer that arrives after midnight is about the day before', as
   assert.equal(kindOf(await ledger.standing(alice)), 'over-cap')
   assert.equal(kindOf(await ledger.standing(alice)), 'within')
 })
+
+test('ledger: caps that were combined under an older configuration are asked for again', async (t) => {
+  const bench = await setUp(t)
+  await bench.database.query(
+    `INSERT INTO spend_limits (id, scope_type, scope_id, amount)
+     VALUES ('a', 'rbac_group', 'eng', 0), ('b', 'rbac_group', 'ops', 100)`,
+  )
+  const { ledger, meanwhile } = timedReplica(t, bench, '2026-11-25T12:00:00Z')
+  const member = { ...alice, groups: ['eng', 'ops'] }
+  meanwhile.push(() => ledger.setMode('max'))
+  assert.equal(kindOf(await ledger.standing(member)), 'over-cap')
+  assert.equal(kindOf(await ledger.standing(member)), 'within')
+})

@@ -108,8 +108,10 @@ export function createInference(parts: InferenceParts): (operation: Operation) =
       if (result.kind === 'exhausted') refuseExhausted(result.attempts)
       const { answer } = result
       const spelling = sentTo(answer, routes)
-      const usage = admitted.headers
-      return reply({ answer, sent: spelling, ask, usage, entry, leave, beforeMs }, parts)
+      const { headers: usage } = admitted
+      const { release } = reserved
+      const own = { leave: () => place.leave(), release, beforeMs }
+      return reply({ answer, sent: spelling, ask, usage, entry, ...own }, parts)
     } catch (error) {
       leave()
       return endWith(error, entry)
@@ -258,6 +260,8 @@ interface Answered {
   readonly leave: () => void
   /** What the gateway took of the call before an upstream was asked. */
   readonly beforeMs: number
+  /** Gives back what was held of the caller's caps. */
+  readonly release: () => void
 }
 
 /** From here on the head is out: what goes wrong is told inside the body and in the audit. */
@@ -270,9 +274,22 @@ function reply(call: Answered, parts: InferenceParts): Reply {
   const isMetered = isSuccess && ask.operation === 'messages'
   const metered = { streams: ask.streams, model: sent, contentType: contentTypeOf(answer) }
   const meter = isMetered ? parts.openMeter(metered) : null
-  const leaving: Tap = { name: 'admission', settle: () => call.leave() }
   const watch = parts.watchAnswer?.(call.beforeMs, isMetered && ask.streams)
-  const audit = entry.tap(answer.status, (ended) => finish(ended, meter, call, parts))
+  let counting: Promise<Finish> | undefined
+  const audit = entry.tap(answer.status, (ended) => {
+    const finished = finish(ended, meter, call, parts)
+    if (finished instanceof Promise) counting = finished
+    return finished
+  })
+  const leaving: Tap = {
+    name: 'admission',
+    settle() {
+      call.leave()
+      // Only what is counted needs no room any more, and input may still be asked for.
+      if (counting === undefined) call.release()
+      else void counting.finally(call.release)
+    },
+  }
   return {
     status: answer.status,
     headers: isSuccess

@@ -214,6 +214,26 @@ test('spend: an answer without usage is counted at its upstream, or estimated (F
   await settled(estimated, Math.ceil('{"messages":[]}'.length / 4) * 0.0003 + 3 * 0.0015)
 })
 
+test('spend: a reservation lasts until its call is counted, even where input must be asked for', async (t) => {
+  const reserving = await startGateway(t, {
+    postgresUrl: database.url,
+    issuer: provider.issuer,
+    upstream: upstream.url,
+    config: { admin, extensions: { spend: { reserve: true } } },
+  })
+  const sub = somebody()
+  await setCap('user', sub, 10)
+  // At most 12 cents, and the input is never counted: the bill waits for five seconds.
+  upstream.next({ body: '{"a":"12345"}' }, { fault: 'stall-before-head' })
+  const body = message({ max_tokens: 8000 })
+  assert.equal((await call(reserving, sub, body)).status, 200)
+  assert.equal((await call(reserving, sub, body)).status, 429)
+  const line = await reserving.audit('inference', (audit) => audit['sub'] === sub)
+  await settled(sub, Number(line['cents']))
+  answerCosting(1)
+  assert.equal((await call(reserving, sub, body)).status, 200)
+})
+
 test('spend: members of a group share its pool (F403 F404)', async () => {
   const group = `pool-${randomUUID()}`
   await database.query(

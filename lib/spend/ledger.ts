@@ -154,6 +154,9 @@ class ReplicaLedger implements Ledger {
     if (account === undefined) return
     account.release(cents)
     if (account.held === 0) this.#holding.delete(account)
+    // Other replicas may be waiting for the room.
+    this.#touched.add(account)
+    this.#scheduleFlush(gatherMs)
   }
 
   accrue(caller: Caller, amount: Amount): void {
@@ -287,7 +290,8 @@ class ReplicaLedger implements Ledger {
       while (this.#waiting.size > 0)
     } finally {
       if (this.#running === running) this.#running = null
-      if (!this.#pending.isEmpty) this.#scheduleFlush(this.#failures > 0 ? retryMs : 0)
+      const isWanted = !this.#pending.isEmpty || this.#touched.size > 0
+      if (isWanted) this.#scheduleFlush(this.#failures > 0 ? retryMs : 0)
     }
   }
 

@@ -272,6 +272,22 @@ test('ledger: nothing is reserved out of a pool while the database is asked abou
   assert.deepEqual([kindOf(await about), kindOf(await held)], ['open', 'open'])
 })
 
+test('ledger: a reservation that is given back unspent makes room on other replicas', async (t) => {
+  const bench = await setUp(t)
+  await setCap(bench, 'alice', 10)
+  const [one, other] = [bench.replica().ledger, bench.replica().ledger]
+  const granted = async (ledger: Ledger): Promise<boolean> => {
+    const verdict = await ledger.hold(alice, 10)
+    return verdict.kind === 'standing' && verdict.granted
+  }
+  assert.equal(await granted(one), true)
+  assert.equal(await granted(other), false)
+  one.release(alice, 10)
+  const begun = performance.now()
+  // A lease would end after ten seconds.
+  while (!(await granted(other))) assert.ok(performance.now() - begun < 5000)
+})
+
 test('ledger: a reservation that is given back makes room again', async (t) => {
   const bench = await setUp(t)
   await setCap(bench, 'alice', 10)

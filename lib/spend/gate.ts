@@ -8,7 +8,8 @@ import type { Caller } from '../kernel/caller.ts'
 import type { Clock } from '../kernel/clock.ts'
 import type { Audit, Log } from '../kernel/log.ts'
 import { type Amount, toCents } from './amount.ts'
-import type { Ledger, Verdict } from './ledger.ts'
+import type { Ledger } from './ledger.ts'
+import type { Verdict } from './question.ts'
 import { type Refusal, refusalOf, unavailableRefusal, usageHeaders } from './usage-headers.ts'
 
 export type Admitted =

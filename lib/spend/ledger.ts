@@ -15,19 +15,12 @@ import type { Account, Time } from './account.ts'
 import { Accounts, type Asked } from './accounts.ts'
 import { type Amount, toCents } from './amount.ts'
 import { countedBy, createPending, type Pending } from './pending.ts'
+import { Question, type Verdict } from './question.ts'
 import type { Standing } from './standing.ts'
 import { type Ask, type Batch, createSync, type Sync, type SyncResult } from './sync.ts'
 
-/**
- * What the database says, or that it says nothing. A hold that is not granted comes with a
- * standing that is over: what is left of it is promised to other calls.
- */
-export type Verdict =
-  | { readonly kind: 'standing'; readonly standing: Standing; readonly granted: boolean }
-  | { readonly kind: 'unknown'; readonly reason: string }
-
 export interface Ledger {
-  /** From memory where possible. Never rejects; bounded by `askMs`. */
+  /** From memory where possible. Never rejects; bounded (`question.ts`). */
   standing(caller: Caller): Verdict | Promise<Verdict>
   /** Reserves `cents` for a call; `granted` says whether. Give them back with `release`. */
   hold(caller: Caller, cents: number): Verdict | Promise<Verdict>
@@ -64,8 +57,6 @@ export interface LedgerDeps {
   readonly log: Log
 }
 
-/** Longest wait of a request for its standing (B037). */
-const askMs = 1500
 /** A flush that takes longer is sent again, under the same id. */
 const syncMs = 1500
 /** At most one flush in this time; it is what `kill -9` can lose. */
@@ -80,16 +71,6 @@ const failuresMax = 3
 const breakMs = 5000
 /** Callers asked about in one statement: some milliseconds of the database. */
 const asksMax = 500
-interface Waiting {
-  readonly account: Account
-  readonly caller: Caller
-  /** Null: only the standing is asked for. */
-  readonly hold: number | null
-  /** It waited as long as it may, and went on without an answer. */
-  isOver: boolean
-  readonly resolve: (verdict: Verdict) => void
-}
-
 export function createLedger(deps: LedgerDeps): Ledger {
   return new ReplicaLedger(deps)
 }
@@ -104,7 +85,7 @@ class ReplicaLedger implements Ledger {
   readonly #holding = new Set<Account>()
   #touched = new Set<Account>()
   /** In the order they came. */
-  readonly #waiting = new Set<Waiting>()
+  readonly #waiting = new Set<Question>()
   #mode: 'min' | 'max' = 'min'
   #revision = 0n
   #running: Promise<void> | null = null
@@ -229,34 +210,16 @@ class ReplicaLedger implements Ledger {
     hold: number | null,
     last: Standing | null,
   ): Promise<Verdict> {
-    // A cap that was spent stays spent; nobody can have changed it while the database is away.
-    const unknown = (reason: string): Verdict =>
-      last === null
-        ? { kind: 'unknown', reason }
-        : { kind: 'standing', standing: last, granted: false }
+    const question = new Question(account, caller, hold, last)
     if (this.#clock.elapsed() < this.#brokenUntil) {
-      return Promise.resolve(unknown('the database did not answer lately'))
+      question.answer({ kind: 'unknown', reason: 'the database did not answer lately' })
+      return question.verdict
     }
     this.#asks += 1
-    const { promise, resolve } = Promise.withResolvers<Verdict>()
-    const timer = this.#clock.after(askMs, () => {
-      this.#waiting.delete(waiting)
-      waiting.isOver = true
-      resolve(unknown(`no answer of the database within ${askMs} ms`))
-    })
-    const waiting: Waiting = {
-      account,
-      caller,
-      hold,
-      isOver: false,
-      resolve(verdict) {
-        timer.cancel()
-        resolve(verdict.kind === 'unknown' ? unknown(verdict.reason) : verdict)
-      },
-    }
-    this.#waiting.add(waiting)
+    question.wait(this.#clock, () => this.#waiting.delete(question))
+    this.#waiting.add(question)
     void this.#start()
-    return promise
+    return question.verdict
   }
 
   /** `#run` deals with its failures itself. */
@@ -341,7 +304,7 @@ class ReplicaLedger implements Ledger {
 
   /** Accounts to ask about with their groups: those that wait, then those in use. */
   #gather(
-    waiting: readonly Waiting[],
+    waiting: readonly Question[],
     isDue: boolean,
     elapsed: number,
   ): Map<Account, readonly string[]> {
@@ -370,10 +333,11 @@ class ReplicaLedger implements Ledger {
     this.#accounts.settle(batch.entries)
   }
 
-  #apply(asked: Asked, result: SyncResult, waiting: readonly Waiting[], askedAt: Time): void {
+  #apply(asked: Asked, result: SyncResult, waiting: readonly Question[], askedAt: Time): void {
     this.capsChanged(result.revision)
     const granted = this.#accounts.apply(asked, result, askedAt, this.#clock.elapsed())
-    for (const { account, hold, isOver, resolve } of waiting) {
+    for (const question of waiting) {
+      const { account, hold, isOver } = question
       const left = granted.get(account) ?? 0
       const isGranted = hold === null || left > 0
       if (hold !== null) granted.set(account, left - 1)
@@ -381,11 +345,11 @@ class ReplicaLedger implements Ledger {
       if (hold !== null && isGranted && !isOver) this.#keep(account, hold)
       const { now } = askedAt
       const standing = isGranted ? account.standing(now) : account.promised(now)
-      resolve({ kind: 'standing', standing, granted: isGranted })
+      question.answer({ kind: 'standing', standing, granted: isGranted })
     }
   }
 
-  #failed(batch: Batch | null, waiting: readonly Waiting[], error: unknown): void {
+  #failed(batch: Batch | null, waiting: readonly Question[], error: unknown): void {
     const reason = describe(error)
     const state = sqlState(error)
     // Classes 22 and 23 of PostgreSQL: it is the data that is wrong, and would be again.
@@ -401,7 +365,7 @@ class ReplicaLedger implements Ledger {
       )
     }
     if (this.#failures >= failuresMax) this.#brokenUntil = this.#clock.elapsed() + breakMs
-    for (const { resolve } of waiting) resolve({ kind: 'unknown', reason })
+    for (const question of waiting) question.answer({ kind: 'unknown', reason })
   }
 }
 

@@ -11,6 +11,7 @@ import { createRecorder } from '../../support/recorder.ts'
 import { openStore } from '../../support/store.ts'
 
 const request = {
+  seq: 1,
   replica: '00000000-0000-4000-8000-000000000001',
   mode: 'min',
   want: 50,

@@ -7,7 +7,7 @@
 import { mkdir, open, readdir, readFile, stat, unlink, utimes } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
-import type { Clock } from '../kernel/clock.ts'
+import { type Clock, sleep } from '../kernel/clock.ts'
 
 /** The process, as bin knows it. */
 export interface Owner {
@@ -18,6 +18,8 @@ export interface Owner {
 const touchMs = 5000
 /** So long without a touch means that the owner is gone. */
 const staleMs = 20_000
+/** Somebody who lives touches within this time, on a busy machine too. */
+const watchMs = 7500
 /** Of a lock that was given back. It stays: numbers never start again while somebody may look. */
 const released = new Date(0)
 /** Somebody who looks while two others come and go still sees the highest number. */
@@ -78,9 +80,12 @@ async function isFree(file: string, owner: Owner, clock: Clock): Promise<boolean
   const { mtimeMs } = await stat(file)
   if (mtimeMs === released.getTime()) return true
   const [host = '', pid] = (await readFile(file, 'utf8')).split(' ')
-  // Our own number is that of an earlier life: in a container it is always the same.
-  if (host === hostname()) return Number(pid) === owner.pid || !owner.isAlive(Number(pid))
-  return clock.now() - mtimeMs > staleMs
+  if (host !== hostname()) return clock.now() - mtimeMs > staleMs
+  if (Number(pid) !== owner.pid) return !owner.isAlive(Number(pid))
+  // Ours: an earlier life in a container, where it is always the same, or another container that
+  // was given this name too and shares the file by mistake. The one that lives touches it.
+  await sleep(clock, watchMs)
+  return (await stat(file)).mtimeMs === mtimeMs
 }
 
 async function removeOld(path: string, upTo: number): Promise<void> {

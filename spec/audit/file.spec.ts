@@ -24,6 +24,7 @@ import { lockFile } from '../../lib/audit/lock.ts'
 import { append, genesis } from '../../lib/audit/chain.ts'
 import { type Verified, verifyAuditFiles } from '../../lib/audit/verify.ts'
 import { systemClock } from '../../lib/kernel/clock.ts'
+import { createFakeClock } from '../support/fake-clock.ts'
 import { createRecorder } from '../support/recorder.ts'
 
 const { privateKey, publicKey } = generateKeyPairSync('ed25519')
@@ -265,6 +266,34 @@ test('audit file: of many processes that start at once one gets it', async (t) =
   assert.equal(outputs.filter((text) => text === 'mine').length, 1, outputs.join('\n'))
   assert.equal(outputs.filter((text) => /another gateway writes/.test(text)).length, 4)
   for (const child of children) child.stdin.end()
+})
+
+test('audit file: a lock with our own name and number is watched before it is taken', async (t) => {
+  const { folder } = setUp(t)
+  const path = join(folder, 'twin.lock')
+  const twin = { pid: 1, isAlive: () => true }
+  const clock = createFakeClock(Date.now())
+  await lockFile(path, twin, clock)
+  const passes = async (ms: number): Promise<void> => {
+    for (let at = 0; at < ms; at += 500) {
+      await sleep(2) // the files are real, the time is not
+      await clock.advance(500)
+    }
+  }
+  // Another container with this name and number: it touches the file while we look.
+  const refused = assert.rejects(lockFile(path, twin, clock), /another gateway writes the file/)
+  await passes(10_000)
+  await refused
+  // An earlier life of ours: nobody touches it.
+  const later = createFakeClock(Date.now())
+  const taken = lockFile(path, twin, later)
+  for (let at = 0; at < 10_000; at += 500) {
+    await sleep(2)
+    await later.advance(500)
+  }
+  await (
+    await taken
+  )()
 })
 
 test('audit file: a lock from elsewhere is taken once it was not touched for 20 s', async (t) => {

@@ -248,3 +248,44 @@ test('telemetry relay: a shutdown gives up what its collector still does not tak
   for (const text of ['a', 'b']) await send(relay, 'metrics', report(text))
   assert.equal(await relay.drain(10_000), 2)
 })
+
+test('telemetry relay: a window that is over ends a drain with a queue too, and nothing is tried behind it', async (t) => {
+  const { collectors } = await setUp(t, {})
+  const { log } = createRecorder()
+  const url = collectors[0]?.url ?? ''
+  const relay = createTelemetryRelay(
+    { egress, clock: systemClock, log },
+    {
+      forward_to: [{ url, headers: {}, metrics: true, logs: true, traces: true }],
+      resource_attributes: {},
+    },
+    { queue_bytes: 1_048_576, retry_seconds: 900, verify_identity: false },
+  )
+  collectors[0]?.always({ fault: 'stall-before-head' })
+  for (const text of ['a', 'b', 'c']) await send(relay, 'metrics', report(text))
+  await collectors[0]?.request(2)
+  const startedAt = performance.now()
+  assert.equal(await relay.drain(300), 3)
+  // Another try alone would hang for ten seconds.
+  assert.ok(performance.now() - startedAt < 8000)
+  assert.equal(collectors[0]?.requests.length, 3)
+})
+
+test('telemetry relay: a report that was read across a reload goes where the new file says', async (t) => {
+  const { relay, collectors } = await setUp(t, {}, {})
+  const [old, next] = collectors
+  const to = (url = '') => ({
+    forward_to: [{ url, headers: {}, metrics: true, logs: false, traces: false }],
+    resource_attributes: {},
+  })
+  relay.use(to(old?.url), undefined)
+  const gate = Promise.withResolvers<Uint8Array>()
+  const slow: Exchange = { ...report('slow'), readBody: () => gate.promise }
+  const under = send(relay, 'metrics', slow)
+  relay.use(to(next?.url), undefined)
+  gate.resolve(Buffer.from('slow'))
+  assert.deepEqual(await under, accepted)
+  assert.equal((await next?.request(0))?.body.toString(), 'slow')
+  assert.equal(await relay.drain(10_000), 0)
+  assert.equal(old?.requests.length, 0)
+})

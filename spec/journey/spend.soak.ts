@@ -41,8 +41,13 @@ const start = (
   })
 
 /** One call over a kept connection; resolves with its status, 0 when there was none. */
-function call(gateway: GatewayProcess, token: string, maxTokens = 5): Promise<number> {
-  const body = JSON.stringify({ model: 'claude-sonnet-4-6', max_tokens: maxTokens, messages: [] })
+function call(
+  gateway: GatewayProcess,
+  token: string,
+  { maxTokens = 5, text = '' } = {},
+): Promise<number> {
+  const messages = [{ role: 'user', content: text }]
+  const body = JSON.stringify({ model: 'claude-sonnet-4-6', max_tokens: maxTokens, messages })
   return new Promise((resolve) => {
     const sent = request(
       `${gateway.url}/v1/messages`,
@@ -179,24 +184,36 @@ test('spend soak: a thousand calls at once from two replicas overrun a nearly sp
     await start(t, { extensions: { spend: { reserve: true } } }),
     await start(t, { extensions: { spend: { reserve: true } } }),
   ]
-  // 6,000 tokens of output are 9 cents; 8,000 are what the client allows.
-  const usage = { input_tokens: 0, output_tokens: 6000 }
+  // Text of a token for each byte, all of it written to the cache for an hour, is 18 cents; 6,000
+  // tokens of output, of the 8,000 that the client allows, are 9.
+  const text = '7'.repeat(30_000)
+  const usage = {
+    input_tokens: 0,
+    cache_creation_input_tokens: 30_000,
+    cache_creation: { ephemeral_1h_input_tokens: 30_000 },
+    output_tokens: 6000,
+  }
+  const cents = 27
   const body = JSON.stringify({ type: 'message', content: [], usage })
   upstream.always({ headAfterMs: 200, body })
-  await cap('user', 'reserved', 100)
+  await cap('user', 'reserved', 200)
   const calls = Array.from({ length: 1000 }, (_, index) => {
     const gateway = replicas[index % 2]
     assert.ok(gateway)
-    return call(gateway, sessionToken(gateway.url, { sub: 'reserved', groups: [] }), 8000)
+    const token = sessionToken(gateway.url, { sub: 'reserved', groups: [] })
+    return call(gateway, token, { maxTokens: 8000, text })
   })
   const statuses = await Promise.all(calls)
   const passed = statuses.filter((status) => status === 200).length
   assert.ok(statuses.every((status) => status === 200 || status === 429))
-  for (let turn = 0; turn < 100 && (await spent('reserved')) < passed * 9; turn++) await sleep(50)
+  const wanted = passed * cents
+  for (let turn = 0; turn < 100 && (await spent('reserved')) < wanted; turn++) await sleep(50)
   const total = await spent('reserved')
-  say(`1000 calls, 2 replicas, cap 100 cents, 9 cents each: ${passed} passed, ${total} cents spent`)
-  assert.equal(total, passed * 9)
-  assert.ok(total <= 100 + 9, `${total} cents`)
+  say(
+    `1000 calls, 2 replicas, cap 200 cents, 27 cents each: ${passed} passed, ${total} cents spent`,
+  )
+  assert.equal(Math.round(total), wanted)
+  assert.ok(total <= 200 + cents, `${total} cents`)
   assert.ok(passed >= 5)
 })
 

@@ -21,9 +21,16 @@ export const dayMs: number = 86_400_000
 /** The epoch was a Thursday: its week began three days before it. */
 const firstMondayMs = -3 * dayMs
 
+/** Every call of a day asks, several times, and gets the same answer. */
+let latest: Periods | undefined
+
 /** The periods that hold `nowMs`, milliseconds since the epoch. */
 export function periodsAt(nowMs: number): Periods {
-  return { daily: dayOf(nowMs), weekly: weekOf(nowMs), monthly: monthOf(nowMs) }
+  if (latest !== undefined && nowMs >= latest.daily.startsAt && nowMs < latest.daily.endsAt) {
+    return latest
+  }
+  latest = { daily: dayOf(nowMs), weekly: weekOf(nowMs), monthly: monthOf(nowMs) }
+  return latest
 }
 
 function dayOf(nowMs: number): Period {

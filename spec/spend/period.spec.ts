@@ -56,3 +56,11 @@ test('period: any moment lies inside its periods, and names agree with the syste
     }
   }
 })
+
+test('period: whoever asks about days in turn gets each its own', () => {
+  for (let times = 0; times < 2; times++) {
+    assert.equal(keys('2026-11-30T23:59:59.999Z')[0], '2026-11-30')
+    assert.equal(keys('2026-12-01T00:00:00.000Z')[0], '2026-12-01')
+    assert.equal(keys('2026-11-30T00:00:00.000Z')[0], '2026-11-30')
+  }
+})

@@ -105,7 +105,7 @@ export class Account extends Allowance {
   #answeredAt = Number.NEGATIVE_INFINITY
   #period: Period | null = null
   #identityAt = Number.NEGATIVE_INFINITY
-  #identity = ''
+  #identity: Caller | null = null
 
   constructor(caller: Caller) {
     super()
@@ -219,10 +219,10 @@ export class Account extends Allowance {
   }
 
   /** True when the person's row is to be written now; the next time after a while. */
-  takeIdentity({ email, name, groups }: Caller, elapsed: number): boolean {
-    const identity = JSON.stringify([email, name, groups])
-    if (identity === this.#identity && elapsed - this.#identityAt < identityMs) return false
-    this.#identity = identity
+  takeIdentity(caller: Caller, elapsed: number): boolean {
+    const isWritten = elapsed - this.#identityAt < identityMs && isSame(caller, this.#identity)
+    if (isWritten) return false
+    this.#identity = caller
     this.#identityAt = elapsed
     return true
   }
@@ -240,6 +240,15 @@ function dayOf(now: number): number {
 
 function sameGroups(a: readonly string[], b: readonly string[]): boolean {
   return a === b || (a.length === b.length && a.every((group, index) => group === b[index]))
+}
+
+function isSame({ email, name, groups }: Caller, other: Caller | null): boolean {
+  return (
+    other !== null &&
+    email === other.email &&
+    name === other.name &&
+    sameGroups(groups, other.groups)
+  )
 }
 
 function leftOf({ limit, spent }: Pool): number {

@@ -8,6 +8,8 @@ import type { Entry, PoolAsk, PoolState, SyncResult } from './sync.ts'
 
 /** About 600 bytes each. */
 const accountsMax = 50_000
+/** From so many on they are kept in order of use: whoever calls while the rest comes is kept. */
+const orderedFrom = accountsMax / 2
 /** Groups with a shared budget; an organization has dozens. */
 const poolsMax = 10_000
 
@@ -15,7 +17,7 @@ const poolsMax = 10_000
 export type Asked = readonly (readonly [Account, readonly string[]])[]
 
 export class Accounts {
-  /** In order of last use. */
+  /** In order of last use, from `orderedFrom` on. */
   readonly #accounts = new Map<string, Account>()
   readonly #pools = new Map<string, Pool>()
 
@@ -30,8 +32,11 @@ export class Accounts {
   of(caller: Caller): Account {
     const known = this.#accounts.get(caller.sub)
     if (known !== undefined) {
-      this.#accounts.delete(caller.sub)
-      this.#accounts.set(caller.sub, known)
+      // Nobody is forgotten before there are that many; until then their order is of no use.
+      if (this.#accounts.size > orderedFrom) {
+        this.#accounts.delete(caller.sub)
+        this.#accounts.set(caller.sub, known)
+      }
       return known
     }
     if (this.#accounts.size >= accountsMax) {

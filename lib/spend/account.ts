@@ -27,12 +27,18 @@ export class Allowance {
   held = 0
   /** The database is being asked about it. */
   isAsked = false
+  /** Part of the lease was held and is not any more: others may be waiting for it. */
+  hasGivenBack = false
   /** Cents of about the last minute. */
   #burn = 0
   #burnAt = 0
 
   get free(): number {
     return this.lease - this.since.total - this.held
+  }
+
+  get isHalfUsed(): boolean {
+    return this.free <= this.lease / 2
   }
 
   accrue(cents: number, { now, elapsed }: Time): void {
@@ -82,8 +88,13 @@ const freshMs = leaseSeconds * 1000
 const refusalMs = 1000
 /** The database ends a lease a little later than the replica stops using it. */
 const leaseMs = leaseSeconds * 1000 - 1000
-/** Leases and figures in use are renewed with the next flush from this age on. */
+/** Figures in use are renewed with the next flush from this age on … */
 const renewMs = 4000
+/**
+ * … and those of limited callers from this one: what they are told of their limits, and what their
+ * lease keeps from others, is no older. Each renewal costs the database a fraction of a millisecond.
+ */
+const renewLimitedMs = 1000
 /** A person's row is written again after this long; its retention is counted in days. */
 const identityMs = 60_000
 
@@ -192,10 +203,12 @@ export class Account extends Allowance {
 
   /** Whether the lease, and that of each pool, covers `cents` more and is not used up. */
   hasRoomFor(cents: number): boolean {
+    return this.#limits().every(({ free }) => free > 0 && free >= cents)
+  }
+
+  #limits(): readonly Allowance[] {
     const isOwnLimited = this.caps.some(({ cap }) => cap !== null)
-    return [...(isOwnLimited ? [this] : []), ...this.pools].every(
-      ({ free }) => free > 0 && free >= cents,
-    )
+    return isOwnLimited ? [this, ...this.pools] : this.pools
   }
 
   hold(cents: number): void {
@@ -204,13 +217,17 @@ export class Account extends Allowance {
 
   release(cents: number): void {
     for (const allowance of [this, ...this.pools]) {
+      allowance.hasGivenBack = true
       allowance.held = Math.max(0, allowance.held - cents)
     }
   }
 
-  /** Whether what is known is old enough to be renewed along with a flush. */
+  /** Whether what is known is old enough, or a lease so far used, to be renewed with a flush. */
   wantsRenewal(elapsed: number): boolean {
-    return this.isLimited || elapsed - this.#askedAt > renewMs
+    const age = elapsed - this.#askedAt
+    if (!this.isLimited) return age > renewMs
+    const limits = this.#limits()
+    return age > renewLimitedMs || limits.some((limit) => limit.hasGivenBack || limit.isHalfUsed)
   }
 
   /** Whether a lease that holds money for calls under way would end soon. */

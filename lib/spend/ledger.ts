@@ -281,7 +281,10 @@ class ReplicaLedger implements Ledger {
     }))
     this.#syncs += 1
     const asked = this.#accounts.allowancesOf(accounts)
-    for (const allowance of asked) allowance.isAsked = true
+    for (const allowance of asked) {
+      allowance.isAsked = true
+      allowance.hasGivenBack = false
+    }
     const mode = this.#mode
     try {
       const result = await this.#sync({

@@ -119,3 +119,34 @@ test('account: a busy caller is leased about a minute, a quiet one enough for an
   for (let second = 0; second < 60; second++) quiet.accrue(10, at(second * 1000))
   assert.ok(quiet.want > 300 && quiet.want < 600, String(quiet.want))
 })
+
+test('account: a limited caller is renewed after a second, or when half of a lease is used', () => {
+  const capped = account([cap(1000n, 0)], 40)
+  assert.equal(capped.wantsRenewal(1000), false)
+  assert.equal(capped.wantsRenewal(1001), true)
+  capped.accrue(19, at(100))
+  assert.equal(capped.wantsRenewal(200), false)
+  capped.accrue(1, at(200))
+  assert.equal(capped.wantsRenewal(200), true)
+  const releasing = account([cap(1000n, 0)], 40)
+  releasing.hold(10)
+  assert.equal(releasing.wantsRenewal(0), false)
+  releasing.release(10)
+  assert.equal(releasing.wantsRenewal(0), true, 'others may be waiting for what it gave back')
+  const near = account([cap(1000n, 999)], 0)
+  assert.equal(near.wantsRenewal(0), true, 'without a lease every call asks')
+  const open = account([cap(null, 0)])
+  assert.deepEqual([open.wantsRenewal(4000), open.wantsRenewal(4001)], [false, true])
+})
+
+test('account: a member is renewed when half of the lease of the shared budget is used', () => {
+  const pool = new Pool()
+  pool.lease = 10
+  const member = new Account(caller)
+  const pools = [{ group: 'eng', limit: 100n, spent: 0 }]
+  member.update({ ...state([]), pools }, [pool], 1n, at(0), 0)
+  pool.accrue(4, at(1))
+  assert.equal(member.wantsRenewal(1), false, 'its own lease of nothing does not matter')
+  pool.accrue(1, at(1))
+  assert.equal(member.wantsRenewal(1), true)
+})

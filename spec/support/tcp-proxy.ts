@@ -1,9 +1,10 @@
 /**
- * A TCP relay between the code under test and a server, which can refuse, fall silent or cut:
+ * A TCP relay between the code under test and a server, which can refuse, fall silent, cut or delay:
  * outages without touching the server.
  */
 import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Scope } from './database.ts'
 
 export interface TcpProxy {
@@ -20,6 +21,11 @@ export interface TcpProxy {
   refuse(): Promise<void>
   /** Resets every open connection; new ones work. */
   cut(): void
+  /**
+   * From now on what arrives waits for as long as this says, in order on each connection: answers
+   * of different connections overtake each other. Null: no longer.
+   */
+  delay(ms: (() => number) | null): void
   /** New connections go to another port of the same host. */
   aim(port: number): void
   readonly connections: number
@@ -32,10 +38,23 @@ export async function startTcpProxy(
   const pairs = new Set<{ client: Socket; server: Socket }>()
   let silent = false
   let targetPort = target.port
+  let delayMs: (() => number) | null = null
   const relay = (from: Socket, to: Socket): void => {
+    let before = Promise.resolve()
+    let underWay = 0
+    const pass = (action: () => void): void => {
+      if (delayMs === null && underWay === 0) return action()
+      const arrival = performance.now() + (delayMs?.() ?? 0)
+      underWay += 1
+      before = before.then(async () => {
+        await sleep(Math.max(0, arrival - performance.now()))
+        underWay -= 1
+        if (!to.destroyed) action()
+      })
+    }
     // Not pipe(): a paused source must stay paused until `forward`.
-    from.on('data', (bytes) => to.write(bytes))
-    from.on('end', () => to.end())
+    from.on('data', (bytes) => pass(() => void to.write(bytes)))
+    from.on('end', () => pass(() => void to.end()))
     if (silent) from.pause()
   }
   const listener = createServer((client) => {
@@ -102,6 +121,9 @@ export async function startTcpProxy(
     forget: pauseAll,
     refuse,
     cut,
+    delay(ms) {
+      delayMs = ms
+    },
     aim(port) {
       targetPort = port
     },

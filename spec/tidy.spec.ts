@@ -142,7 +142,6 @@ test('tidy: what has a better way is not used', () => {
 /** Files whose behaviour only shows from further out: pattern → the specs that show it. */
 const coveredElsewhere: readonly (readonly [RegExp, string])[] = [
   [/^lib\/(routes|gateway|generation|handlers|inference)\.ts$/, 'spec/journey/inference.spec.ts'],
-  [/^lib\/spend\/usage-report\.ts$/, 'spec/journey/admin.spec.ts'],
   [/^lib\/metrics\/(families|listener|metrics)\.ts$/, 'spec/journey/metrics.spec.ts'],
   [/^lib\/(config-files|generations|reload)\.ts$/, 'spec/journey/reload.spec.ts'],
 ]

@@ -110,14 +110,17 @@ nearest to its end:
 | \`…-overage-status\` | as the status |
 
 Over the limit the answer is 429 with \`x-should-retry: false\`, \`retry-after\`, the headers above and
-\`…-overage-period\` (\`daily\`, \`weekly\`, \`monthly\`) and \`…-overage-disabled-reason\`:
+\`…-overage-period\` (\`daily\`, \`weekly\`, \`monthly\`) and \`…-overage-disabled-reason\`
+(\`org_spend_cap_reached\`). The utilization is then 1 or more, and the threshold \`1\`:
 
 \`\`\`json
 {"type":"error","error":{"type":"billing_error","message":"spend limit reached · resets Nov 23"}}
 \`\`\`
 
 Show the message as it is; the operator may have added whom to ask. A shared budget of a group adds
-\`…-overage-scope: group_pool\`. \`GET /api/oauth/usage\` tells the caller's spending of the day,
+\`…-overage-scope: group_pool\`. Where the operator wants calls refused while limits cannot be
+checked, the same 429 says \`spend limit unavailable\`, and of the headers above it has
+\`…-overage-disabled-reason\` (\`fetch_error\`) alone: try later. \`GET /api/oauth/usage\` tells the caller's spending of the day,
 the week and the month.
 
 ## Settings

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createProtocolPage } from '../../lib/page/protocol.ts'
+import { type PeriodName, periodNames } from '../../lib/spend/period.ts'
+import { refusalOf, unavailableRefusal, usageHeaders } from '../../lib/spend/usage-headers.ts'
 import { makeExchange } from '../support/exchange.ts'
 
 const reply = await createProtocolPage()(makeExchange())
@@ -39,10 +41,43 @@ test('protocol page: every endpoint of a client is on it', () => {
   }
 })
 
-test('protocol page: the spending headers and the 429 are described', () => {
-  for (const word of ['anthropic-ratelimit-unified-status', 'billing_error', 'retry-after']) {
-    assert.ok(text.includes(word), word)
+/** Every header the gateway sends about limits, and every word it has as the value of one. */
+function spendingHeaders() {
+  const nowMs = Date.parse('2026-11-22T12:00:00Z')
+  const options = { blockedMessage: undefined, nowMs }
+  const endsAt = Date.parse('2026-11-23T00:00:00Z')
+  const capOf = (period: PeriodName, spent: number) =>
+    ({ period, cents: 100n, spent, source: 'user', endsAt }) as const
+  const pool = { kind: 'over-pool', groups: ['g'], cents: 1n, spent: 2, endsAt } as const
+  const daily = refusalOf({ kind: 'over-cap', cap: capOf('daily', 100) }, options).reply
+  const replies = [
+    daily,
+    ...periodNames.map(
+      (period) => refusalOf({ kind: 'over-cap', cap: capOf(period, 100) }, options).reply,
+    ),
+    refusalOf(pool, options).reply,
+    unavailableRefusal(options).reply,
+  ]
+  const told = [0, 80, 96].flatMap((spent) =>
+    usageHeaders({ kind: 'within', cap: capOf('weekly', spent) }),
+  )
+  return { daily, headers: [...told, ...replies.flatMap(({ headers }) => headers)] }
+}
+
+test('protocol page: every spending header and the 429 body are described as they are sent (F299)', () => {
+  const { daily, headers } = spendingHeaders()
+  const said = text.toLowerCase()
+  for (const [name, value] of headers) {
+    const header = name.toLowerCase()
+    if (header === 'content-type') continue
+    const short = header.replace('anthropic-ratelimit-unified-', '…-')
+    assert.ok(said.includes(`\`${header}`) || said.includes(`\`${short}\``), header)
+    if (/^[a-z_]+$/.test(value))
+      assert.ok(said.includes(`\`${value}\``) || said.includes(`: ${value}\``), value)
   }
+  assert.ok(new Set(headers.map(([name]) => name)).size >= 12)
+  const samples = [...text.matchAll(/```json\n([^`]*)```/g)].map(([, sample = '']) => sample.trim())
+  assert.ok(samples.includes(String(daily.body)), String(daily.body))
 })
 
 test('protocol page: the JSON on it is JSON', () => {

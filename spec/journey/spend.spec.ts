@@ -301,6 +301,40 @@ test('spend: a database that hangs holds a call for 1.5 seconds at most (B037)',
   await settled(sub, 1)
 })
 
+test('spend: the developers of a load test have rows of their own (F213)', async (t) => {
+  const empty = await createDatabase(t)
+  const tested = await startGateway(t, {
+    postgresUrl: empty.url,
+    issuer: provider.issuer,
+    upstream: upstream.url,
+    config: { admin, load_test_mode: { enabled: true, reply_seconds: 0, reply_tokens: 40 } },
+  })
+  const token = sessionToken(tested.url, { sub: 'tester' })
+  const cents = new Map<string, number>()
+  for (const user of ['7', '7', '8', undefined]) {
+    const headers = user === undefined ? {} : { 'x-load-test-user': user }
+    const reply = await send(`${tested.url}/v1/messages`, { token, headers, body: message() })
+    assert.equal(reply.status, 200)
+    const line = await tested.audit(
+      'inference',
+      (each) => each['request_id'] === reply.headers['x-request-id'],
+    )
+    const sub = String(line['sub'])
+    cents.set(sub, (cents.get(sub) ?? 0) + Number(line['cents']))
+  }
+  tested.kill('SIGTERM')
+  await tested.exited
+  assert.deepEqual([...cents.keys()], ['tester#load-7', 'tester#load-8', 'tester'])
+  const rows = await empty.query(
+    `SELECT principal, cents FROM spend WHERE period LIKE '____-__' ORDER BY principal COLLATE "C"`,
+  )
+  const found = new Map(rows.map((row) => [String(row['principal']), Number(row['cents'])]))
+  assert.equal(found.size, 3)
+  for (const [sub, expected] of cents) {
+    assert.ok(expected > 0 && Math.abs((found.get(sub) ?? 0) - expected) < 1e-9, sub)
+  }
+})
+
 test('spend: what waits is written when the gateway is told to stop (B036)', async () => {
   const sub = somebody()
   const stopping = await start()

@@ -178,8 +178,8 @@ test('spend outage: two replicas whose network delays, drops, hangs and reorders
     await proxy?.forward()
     await sleep(random.below(200))
   }
-  for (const [index, { stop }] of loads.entries()) {
-    const answers = await stop()
+  for (const [index, running] of loads.entries()) {
+    const answers = await running.stop()
     assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([200]))
     await settled(database, `net-${index}`, answers.length)
   }

@@ -278,7 +278,8 @@ test('spend semantics: every recorded row comes out in PostgreSQL as it was meas
     const sums = found.map((row) => Number(row['cents']))
     // The recorded figures carry the error of sums in doubles.
     const isRight = sums.every((sum) => Math.abs(sum - cents) <= cents * 1e-12)
-    if (!isRight || (sums.length !== 3 && cents > 0)) wrong.push(`${name}: ${sums}, not ${cents}`)
+    if (!isRight || (sums.length !== 3 && cents > 0))
+      wrong.push(`${name}: ${sums.join()}, not ${cents}`)
   }
   assert.deepEqual(wrong, [])
 })

@@ -420,7 +420,7 @@ test('inference: an upstream that answers before it has read the prompt still ge
   early.closeAllConnections()
 })
 
-test('inference: a thousand streams are open at the upstream at once, and all arrive (B030)', async () => {
+test('inference: a thousand streams are open at the upstream at once, and all arrive (F210 B030)', async () => {
   const events = messageEvents('Hello', 3)
   const [first = '', ...rest] = events
   let release = (): void => {}

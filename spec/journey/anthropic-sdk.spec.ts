@@ -125,7 +125,10 @@ for (const name of names) {
     for (const field of ['max_tokens', 'system', 'thinking', 'tools', 'messages'] as const) {
       assert.deepEqual(body[field], question[field], field)
     }
-    const line = await gateway.audit('inference', (audit) => audit['upstream'] === name)
+    const line = await gateway.audit(
+      'inference',
+      (audit) => audit['upstream'] === name && audit['path'] === '/v1/messages',
+    )
     assert.equal(line['outcome'], 'complete')
     assert.equal(line['output_tokens'], 42)
   })

@@ -2,11 +2,14 @@
  * The real gateway with an upstream of every provider, each on a server of its own: for journeys
  * about what holds at all of them. A caller's group decides which provider it is sent to.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { ProviderName } from '../../lib/upstream/config.ts'
+import { send } from './client.ts'
 import { createDatabase } from './database.ts'
 import { createFakeUpstream, type FakeUpstream } from './fake-upstream.ts'
 import { type GatewayProcess, startGateway } from './gateway.ts'
 import { startIdentityProvider } from './identity-provider.ts'
+import { sessionToken } from './session-token.ts'
 
 const keys = { aws_access_key_id: 'AKID', aws_secret_access_key: 'the-secret' }
 const google = { project_id: 'proj', auth: {} }
@@ -68,6 +71,7 @@ export async function startEveryProvider(
       },
     },
   )
+  for (const name of ['vertex', 'anthropicGoogleCloud']) await warmUp(gateway.url, name)
   return {
     gateway,
     server(name) {
@@ -76,4 +80,20 @@ export async function startEveryProvider(
       return server
     },
   }
+}
+
+/**
+ * The first request for a credential of Google loads its library, which on a busy machine, from
+ * source, takes longer than a request waits for a credential.
+ */
+async function warmUp(url: string, name: string): Promise<void> {
+  const token = sessionToken(url, { groups: [name] })
+  const body = '{"model":"claude-haiku-4-5","max_tokens":1,"messages":[]}'
+  for (let turn = 0; turn < 30; turn++) {
+    const { status } = await send(`${url}/v1/messages/count_tokens`, { token, body })
+    if (status === 200) return
+    // A source that failed is left alone for a second.
+    await sleep(1100)
+  }
+  throw new Error(`${name} has no credential after thirty requests`)
 }

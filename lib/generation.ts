@@ -66,7 +66,12 @@ export function createGeneration(config: Config, lasting: Lasting): Generation {
   const { settings, clock, log, audit, database, observers } = lasting
   const egresses = createEgresses({ ...settings, clock }, config.oidc)
   const identity = createIdentity(
-    { ...config, public_url: config.listen.public_url, tls: config.listen.tls !== undefined },
+    {
+      ...config,
+      public_url: config.listen.public_url,
+      tls: config.listen.tls !== undefined,
+      billing_group_tag: config.admin?.billing_group_tag,
+    },
     {
       ...lasting,
       ...database,

@@ -63,6 +63,6 @@ export interface IdentityOptions {
   }
   /** Already sanitised (control characters and escape sequences removed). */
   readonly login_notice?: string | undefined
-  /** `admin.billing_group_tag`. */
-  readonly billing_group_tag?: string | undefined
+  /** `admin.billing_group_tag`; asked for even when there is none, so that nobody forgets it. */
+  readonly billing_group_tag: string | undefined
 }

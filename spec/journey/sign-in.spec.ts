@@ -299,3 +299,19 @@ test('journey: nothing secret is ever written to the log', async () => {
     assert.equal(written.includes(String(secret)), false)
   }
 })
+
+test('journey: the session tells clients which tag names their billing group, also once it is another (F375)', async () => {
+  const billed = await start({ ...generous, admin: { billing_group_tag: 'project' } })
+  const tagOf = (token: unknown): unknown => decodeJwt(String(token))['billing_group_tag']
+  const first = await signIn(billed.url)
+  assert.equal(tagOf(first['access_token']), 'project')
+  billed.reconfigure({ admin: { billing_group_tag: 'team' } })
+  billed.kill('SIGHUP')
+  await billed.line(/ reload \(SIGHUP\): in use now/)
+  const { body } = await post(`${billed.url}/oauth/token`, {
+    grant_type: 'refresh_token',
+    refresh_token: String(first['refresh_token']),
+  })
+  assert.equal(tagOf(JSON.parse(body).access_token), 'team')
+  assert.equal(tagOf((await signIn())['access_token']), undefined)
+})

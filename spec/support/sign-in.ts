@@ -109,6 +109,7 @@ function makeGateway(
   const { log, audit } = recorder
   const identity = createIdentity(
     {
+      billing_group_tag: undefined,
       public_url: publicUrl,
       tls: false,
       session: { jwt_secret: ['a-secret-of-more-than-thirty-two-characters'], ttl_hours: 1 },

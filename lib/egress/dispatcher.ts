@@ -3,10 +3,11 @@
  * each way of leaving (`purpose.ts`); providers, identity and telemetry get theirs. It must never
  * follow a redirect, retry, or connect past the guard.
  */
-import { Agent, type Dispatcher } from 'undici'
+import type { Dispatcher } from 'undici'
 import { DeadlineExceeded, UpstreamBroke } from '../kernel/abort.ts'
 import type { Clock, Timer } from '../kernel/clock.ts'
 import { BodyFeed } from './body-feed.ts'
+import { type Connections, createConnections } from './connections.ts'
 import { describeFailure, failureCode } from './describe-failure.ts'
 import type { Egress, EgressRequest, EgressResponse } from './egress.ts'
 import { createFetch } from './fetch.ts'
@@ -27,7 +28,7 @@ export interface EgressOptions extends GuardOptions {
 
 export function createEgress(options: EgressOptions): Egress {
   const { clock } = options
-  const agent = createAgent(options)
+  const connections = open(options)
   const request = (wanted: EgressRequest): Promise<EgressResponse> => {
     const { url, signal } = wanted
     if (url.protocol !== 'https:' && url.protocol !== 'http:') {
@@ -35,13 +36,14 @@ export function createEgress(options: EgressOptions): Egress {
     }
     if (signal?.aborted) return Promise.reject(asError(signal.reason))
     return new Promise((resolve, reject) => {
-      const handler = createHandler(wanted, clock, resolve, reject)
+      const connection = connections.take(url.origin)
+      const giveBack = (isUsable: boolean): void => connections.giveBack(connection, isUsable)
+      const handler = createHandler(wanted, clock, { resolve, reject, giveBack })
       const { body, contentLength } = createSentBody(wanted.body ?? null)
       const headers = wanted.headers.slice()
       if (contentLength !== null) headers.push('content-length', String(contentLength))
-      agent.dispatch(
+      connection.client.dispatch(
         {
-          origin: url.origin,
           path: wanted.target ?? url.pathname + url.search,
           method: wanted.method,
           headers,
@@ -57,40 +59,48 @@ export function createEgress(options: EgressOptions): Egress {
   return {
     request,
     fetch: createFetch(request, clock),
-    close: () => agent.destroy(),
+    close: () => connections.destroy(),
   }
 }
 
-function createAgent(options: EgressOptions): Agent {
+/** A name is resolved anew at least this often even when its connections are never idle. */
+const lifeMaxMs = 300_000
+
+/**
+ * A connection per request under way and no more of a limit than the admission bound in front: a
+ * cap here would be a second queue that nobody sees.
+ */
+function open(options: EgressOptions): Connections {
   const { proxies, resolvedBy = 'here', choice = 'any' } = options
-  return new Agent({
+  return createConnections(options.clock, lifeMaxMs, {
     // How an origin is reached is decided here and nowhere else.
     connect: proxies
       ? createProxyConnector({ ...options, proxies, resolvedBy, choice })
       : createGuardedConnector(options),
     allowH2: false,
-    // A connection per request under way and no more of a limit than the admission bound in
-    // front: a cap here would be a second queue that nobody sees.
-    connections: null,
     pipelining: 1,
     // What a server does not announce: below the 60 to 75 s after which common servers and load
     // balancers close an idle connection, so that a request seldom meets one that is closing.
     keepAliveTimeout: 30_000,
     // What it announces counts up to this; stateful firewalls forget idle flows after some minutes.
     keepAliveMaxTimeout: 120_000,
-    // A name is resolved anew at least this often even when its connections are never idle.
-    clientTtl: 300_000,
     // Room for a provider's cookies and rate-limit headers many times over; undici's default is
     // Node's 16 KiB, which a command-line flag can lower.
     maxHeaderSize: 64 * 1024,
   })
 }
 
+interface Exchange {
+  readonly resolve: (response: EgressResponse) => void
+  readonly reject: (error: Error) => void
+  /** Called once, when the connection is of no more use to the exchange. */
+  readonly giveBack: (isUsable: boolean) => void
+}
+
 function createHandler(
   { signal, headTimeoutMs, bodySilenceMs }: EgressRequest,
   clock: Clock,
-  resolve: (response: EgressResponse) => void,
-  reject: (error: Error) => void,
+  { resolve, reject, giveBack }: Exchange,
 ): Dispatcher.DispatchHandler {
   let exchange: Dispatcher.DispatchController | null = null
   let feed: BodyFeed | null = null
@@ -135,10 +145,12 @@ function createHandler(
     },
     onResponseData: (_controller, chunk) => feed?.push(chunk),
     onResponseEnd() {
+      giveBack(true)
       signal?.removeEventListener('abort', onAbort)
       feed?.end()
     },
     onResponseError(_controller, error) {
+      giveBack(false)
       if (stopped !== null) return
       settleHead()
       signal?.removeEventListener('abort', onAbort)

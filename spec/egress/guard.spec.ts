@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { createServer as createHttpServer } from 'node:http'
 import { createServer, type AddressInfo } from 'node:net'
 import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { createEgress } from '../../lib/egress/dispatcher.ts'
 import {
   AddressRefused,
@@ -146,8 +147,9 @@ test('guard: an upstream whose name moves is found at its new address, without a
   }
   assert.doesNotMatch(await ask(), /new/)
   address = '127.0.0.2'
-  // The old machine goes, and its connections with it.
+  // The old machine goes, and its connections with it: after a moment this side knows.
   await old.close()
+  await sleep(50)
   assert.equal(await ask(), '{"at":"new"}')
 })
 

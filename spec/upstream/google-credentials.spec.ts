@@ -35,7 +35,7 @@ function lastForm({ requests }: FakeUpstream): URLSearchParams {
   return new URLSearchParams(requests.at(-1)?.body.toString())
 }
 
-test('google credentials: a service account signs an assertion for an hour', async () => {
+test('google credentials: a service account signs an assertion for an hour (F188)', async () => {
   await withAccount(async ({ path, read }) => {
     server.always({ body: '{"access_token":"ya29.sa","expires_in":3599}' })
     const before = Math.floor(Date.now() / 1000)

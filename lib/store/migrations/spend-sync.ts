@@ -62,15 +62,13 @@ DECLARE
   -- Before anything it stands for: what changes from here on makes the caller ask again.
   v_revision text := (SELECT revision::text FROM gateway_spend_revision);
   v_until timestamptz;
-  v_accounts jsonb := '[]';
+  v_accounts jsonb[] := '{}';
   v_pools jsonb := '[]';
   v_counted integer;
   v_room jsonb := '{}';
   v_taken jsonb := '{}';
   v_names text[];
-  v_groups text[];
   v_mine text[];
-  v_caps jsonb;
   v_pooled jsonb;
   v_left double precision;
   v_free double precision;
@@ -136,25 +134,38 @@ BEGIN
       'room', pool.amount - pool.spent - pool.others - pool.held));
   END LOOP;
 
+  -- Caps and leases of all at once, in the order of the asks: a query for each would be planned
+  -- anew each time. OFFSET 0 makes the groups a column, without which PostgreSQL does not fold
+  -- caps_by_period into the query.
   FOR ask IN
-    SELECT * FROM jsonb_to_recordset(p->'asks')
-      AS a(sub text, groups jsonb, want double precision, held double precision, holds jsonb)
+    SELECT a.sub, a.held, a.want, a.holds, caps.list AS caps, caps.remaining,
+           caps.remaining - a.held - others.cents AS free,
+           ARRAY(SELECT name FROM unnest(v_names) AS name WHERE name = ANY (a.names)) AS mine
+    FROM (
+      SELECT listed.*, ARRAY(SELECT jsonb_array_elements_text(listed.groups)) AS names
+      FROM ROWS FROM (jsonb_to_recordset(p->'asks') AS
+             (sub text, groups jsonb, want double precision, held double precision, holds jsonb))
+        WITH ORDINALITY AS listed(sub, groups, want, held, holds, place)
+      OFFSET 0
+    ) AS a
+    CROSS JOIN LATERAL (
+      SELECT coalesce(jsonb_agg(jsonb_build_object(
+               'period', cap.period, 'cap', cap.amount::text, 'source', cap.scope_type,
+               'id', cap.id, 'spent', coalesce(s.cents, 0)) ORDER BY cap.period), '[]') AS list,
+             min(cap.amount - coalesce(s.cents, 0)) AS remaining
+      FROM caps_by_period(a.sub, a.names, v_mode) AS cap
+      LEFT JOIN spend AS s ON s.principal = a.sub AND s.period = p->'periods'->>cap.period
+    ) AS caps
+    CROSS JOIN LATERAL (
+      SELECT coalesce(sum(lease.cents), 0) AS cents FROM gateway_spend_lease AS lease
+      WHERE lease.kind = 'principal' AND lease.id = a.sub AND lease.replica <> v_replica
+        AND lease.expires_at > clock_timestamp()
+    ) AS others
+    ORDER BY a.place
   LOOP
-    v_groups := ARRAY(SELECT jsonb_array_elements_text(ask.groups));
-    v_mine := ARRAY(SELECT name FROM unnest(v_names) AS name WHERE name = ANY (v_groups));
-    SELECT coalesce(jsonb_agg(jsonb_build_object(
-             'period', cap.period, 'cap', cap.amount::text, 'source', cap.scope_type,
-             'id', cap.id, 'spent', coalesce(s.cents, 0)) ORDER BY cap.period), '[]'),
-           min(cap.amount - coalesce(s.cents, 0))
-    INTO v_caps, v_left
-    FROM caps_by_period(ask.sub, v_groups, v_mode) AS cap
-    LEFT JOIN spend AS s ON s.principal = ask.sub AND s.period = p->'periods'->>cap.period;
-
-    SELECT v_left - ask.held - coalesce(sum(lease.cents), 0) INTO v_free
-    FROM gateway_spend_lease AS lease
-    WHERE lease.kind = 'principal' AND lease.id = ask.sub AND lease.replica <> v_replica
-      AND lease.expires_at > clock_timestamp();
-
+    v_mine := ask.mine;
+    v_left := ask.remaining;
+    v_free := ask.free;
     v_granted := 0;
     v_lease := ask.held;
     FOR v_hold IN SELECT value::double precision FROM jsonb_array_elements_text(ask.holds) LOOP
@@ -183,8 +194,8 @@ BEGIN
     SELECT coalesce(jsonb_agg(jsonb_build_object('group', name, 'limit', v_room->name->>'amount',
              'spent', v_room->name->'spent')), '[]')
     INTO v_pooled FROM unnest(v_mine) AS name;
-    v_accounts := v_accounts || jsonb_build_object('sub', ask.sub, 'caps', v_caps,
-      'pools', v_pooled, 'lease', coalesce(v_lease, 0), 'granted', v_granted);
+    v_accounts := array_append(v_accounts, jsonb_build_object('sub', ask.sub, 'caps', ask.caps,
+      'pools', v_pooled, 'lease', coalesce(v_lease, 0), 'granted', v_granted));
   END LOOP;
 
   FOR pool IN SELECT key AS id, value AS state FROM jsonb_each(v_room) ORDER BY key LOOP
@@ -202,7 +213,7 @@ BEGIN
   END LOOP;
 
   RETURN jsonb_build_object(
-    'revision', v_revision, 'accounts', v_accounts, 'pools', v_pools);
+    'revision', v_revision, 'accounts', to_jsonb(v_accounts), 'pools', v_pools);
 END
 $body$`
 

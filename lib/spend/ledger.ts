@@ -59,8 +59,11 @@ export interface LedgerDeps {
 
 /** A flush that takes longer is sent again, under the same id. */
 const syncMs = 1500
-/** At most one flush in this time; it is what `kill -9` can lose. */
-const flushMs = 100
+/**
+ * At most one flush in 100 ms, which is what `kill -9` can lose; a timer comes a millisecond or two
+ * late.
+ */
+const flushMs = 98
 /** After a pause the first accrual is written at once, but with what arrives beside it. */
 const gatherMs = 10
 /** Between two tries while the database is away. */

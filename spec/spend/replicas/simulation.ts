@@ -298,10 +298,12 @@ class World {
 
   #spoil(replica: Replica): void {
     const random = this.#random
-    replica.weather = random.pick(['slow', 'lossy', 'refusing', 'hanging'])
     const now = this.#clock.now()
     const isSteady = now >= replica.fairSince + recoveryMs || replica.fairSince === replica.bornAt
+    // Reservations end when the database hears nothing for ten seconds; that is another promise.
+    if (!isSteady && this.#options.reserve) return
     if (isSteady) replica.foulSince = now
+    replica.weather = random.pick(['slow', 'lossy', 'refusing', 'hanging'])
     replica.fairSince = Number.POSITIVE_INFINITY
     // Reservations are renewed from four seconds of age on and end after ten.
     const lastsMs = 200 + random.below(this.#options.reserve ? 3000 : 14_000)
@@ -535,7 +537,8 @@ class World {
       if (versions.some(({ amount }) => amount === null)) continue
       const highest = Math.max(...versions.map(({ amount }) => amount ?? 0))
       const calls = this.#book.under(scope, this.#clock.now())
-      const checked: Settled[] = calls.filter(({ unchecked }) => !unchecked)
+      // What a crash took nobody can have counted.
+      const checked: Settled[] = calls.filter(({ unchecked, certain }) => certain && !unchecked)
       const one = Math.max(0, ...checked.map(({ cents }) => cents))
       assert.ok(
         sum(checked) < highest + one || checked.length === 0,

@@ -41,8 +41,8 @@ export interface RunningGateway extends Subject {
 
 export interface SiteOptions {
   readonly upstreamPort: number
-  /** What node runs: the bundle, or bin/gateway.ts. */
-  readonly entry: string
+  /** What starts it, up to `--config`: for the bundle `bin/gateway`, as everybody starts it. */
+  readonly command: readonly [string, ...string[]]
   readonly profileFolder: string | undefined
   /** With `admin`, and a cap in each period that nobody reaches. */
   readonly spends: boolean
@@ -125,26 +125,20 @@ async function startGateway(start: Start): Promise<RunningGateway> {
   const { options, config, url, port, token, log } = start
   const output = openSync(log, 'w')
   const begunAt = performance.now()
-  const child = spawn(
-    process.execPath,
-    [
-      ...(options.profileFolder === undefined
-        ? []
-        : ['--cpu-prof', `--cpu-prof-dir=${options.profileFolder}`]),
-      options.entry,
-      '--config',
-      config,
-    ],
-    {
-      stdio: ['ignore', output, output],
-      env: {
-        PATH: process.env['PATH'],
-        CLAUDE_GATEWAY_ALLOW_LOOPBACK: '1',
-        // The reference queues above 256 upstream requests; the slow streams need 5,000.
-        BUN_CONFIG_MAX_HTTP_REQUESTS: '8192',
-      },
+  const { profileFolder } = options
+  const [program, ...args] = options.command
+  const child = spawn(program, [...args, '--config', config], {
+    stdio: ['ignore', output, output],
+    env: {
+      PATH: process.env['PATH'],
+      CLAUDE_GATEWAY_ALLOW_LOOPBACK: '1',
+      // The reference queues above 256 upstream requests; the slow streams need 5,000.
+      BUN_CONFIG_MAX_HTTP_REQUESTS: '8192',
+      ...(profileFolder !== undefined && {
+        NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${profileFolder}`,
+      }),
     },
-  )
+  })
   closeSync(output)
   const exited = once(child, 'exit')
   const explain = (what: string): Error =>

@@ -30,7 +30,6 @@ type Starter = (provider: Script['provider']) => Promise<Subject>
 
 async function main(options: Options): Promise<boolean> {
   await compileChildren()
-  const entry = options.subject === 'source' ? 'bin/gateway.ts' : 'dist/gateway.mjs'
   if (options.subject === 'bundle') buildWhenStale()
   const upstream = await startChild(join(children, 'upstream.js'), [String(options.upstreamPort)])
   const client = await startChild(join(children, 'client.js'), [])
@@ -41,7 +40,10 @@ async function main(options: Options): Promise<boolean> {
       const { profileFolder } = options
       site = await createSite({
         upstreamPort: upstream.port,
-        entry: join(root, entry),
+        command:
+          options.subject === 'source'
+            ? [process.execPath, join(root, 'bin', 'gateway.ts')]
+            : [join(root, 'bin', 'gateway')],
         spends: options.spends,
         profileFolder: profileFolder === undefined ? undefined : resolve(profileFolder),
       })

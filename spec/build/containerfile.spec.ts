@@ -70,7 +70,11 @@ test('container: runs as a numbered user that is not root', () => {
 
 test('container: node is the first process, so that signals reach it without a shell', () => {
   const [entrypoint = '[]'] = find('ENTRYPOINT')
-  assert.deepEqual(JSON.parse(entrypoint), ['node', '/opt/gateway/gateway.mjs'])
+  assert.deepEqual(JSON.parse(entrypoint), [
+    'node',
+    '--max-semi-space-size=16',
+    '/opt/gateway/gateway.mjs',
+  ])
   assert.deepEqual(JSON.parse(find('CMD')[0] ?? '[]'), ['--config', '/etc/claude/gateway.yaml'])
   assert.deepEqual(find('EXPOSE'), ['8080'])
   assert.ok(!runtime.some((line) => line.startsWith('RUN')), 'a distroless image has no shell')

@@ -54,3 +54,10 @@ test('deploy systemd: stopping leaves time for the drain window', () => {
   const stopSeconds = Number(/^TimeoutStopSec=(\d+)$/m.exec(text)?.[1])
   assert.ok(stopSeconds >= drainMs / 1000 + 5)
 })
+
+test('deploy systemd: Node is given what the launcher of a checkout gives it', () => {
+  const launcher = readFileSync(join(deploy, '..', '..', 'bin', 'gateway'), 'utf8')
+  const flag = /^young=(--\S+)$/m.exec(launcher)?.[1]
+  assert.ok(flag !== undefined)
+  assert.ok(text.includes(`/node ${flag} /opt/apps-gateway/gateway.mjs`))
+})

@@ -20,7 +20,10 @@ const checkIntervalMs = 5_000
 const handshakeTimeoutMs = 30_000
 /** From here on TCP itself looks whether a silent peer still exists. */
 const tcpKeepAliveMs = 60_000
-/** Connects that wait while the event loop is busy: a second of them when a whole company comes back. The system's own maximum caps it. */
+/**
+ * Connects that wait while the event loop is busy, as when a whole company comes back at once; the
+ * system's own maximum caps it.
+ */
 const backlog = 4096
 /**
  * Open connections. An open stream takes two descriptors and some 50 KiB: this is more than one

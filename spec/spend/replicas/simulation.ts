@@ -154,12 +154,15 @@ class World {
   #lives = 0
   #begunAt = 0
   #busyPercent = 50
+  /** Every announced change makes all replicas ask again; without any, what they remember counts. */
+  readonly #announcedPercent: number
 
   constructor(store: Store, clock: FakeClock, random: Random, options: SimulationOptions) {
     this.#store = store
     this.#clock = clock
     this.#random = random
     this.#options = options
+    this.#announcedPercent = random.pick([0, 80])
   }
 
   async run(): Promise<void> {
@@ -197,6 +200,9 @@ class World {
     )
     for (const { kind, id, key, cents } of rows) {
       this.#book.saw(kind, id, key, cents, this.#clock.now())
+    }
+    for (const hold of this.#holds) {
+      if (hold.until < this.#clock.now() - longestAskMs) this.#holds.delete(hold)
     }
     assert.deepEqual(this.#problems, [])
   }
@@ -316,7 +322,7 @@ class World {
   /** Where money is reserved everything is limited all the time. */
   #pickAmount(): number | null {
     const random = this.#random
-    if (!this.#options.reserve && random.chance(40)) return null
+    if (!this.#options.reserve && random.chance(75)) return null
     return random.pick([0, 5, 100, 300, 300, 1000, 3000])
   }
 
@@ -331,7 +337,7 @@ class World {
           period: random.pick(['daily', 'weekly', 'monthly']),
         }
       : { kind: 'pool', id: random.pick(['eng', 'ops']), period: 'monthly' }
-    const by = random.chance(80) ? this.#pickAlive() : undefined
+    const by = random.chance(this.#announcedPercent) ? this.#pickAlive() : undefined
     const revision = await this.#setLimit(scope, amount, by)
     if (by === undefined || revision === null) return
     by.spend.capsChanged(revision)
@@ -420,7 +426,10 @@ class World {
       if (!replica.alive) return
       replica.gate.accrue(caller, amountOf(cents / 100))
       if ('release' in second) second.release()
-      if (!isUnchecked) this.#holds.delete(hold)
+      // Others hear of it with the next flush.
+      const now = this.#clock.now()
+      const isHeard = now >= replica.fairSince + recoveryMs || replica.fairSince === replica.bornAt
+      if (!isUnchecked) hold.until = now + (isHeard ? flushMs + 2 * slackMs : leaseGoneMs)
       const { sub, groups } = caller
       this.#book.settle({
         sub,
@@ -552,6 +561,8 @@ class World {
 const leaseGoneMs = 10_000 + slackMs
 /** The longest call, what it leaves, and some. */
 const quietMs = 16_000
+/** A decision counts what was held when it began. */
+const longestAskMs = 5000
 /** A statement on a bad network. */
 const lateMs = 4000
 /** After three failures nobody asks for this long. */

@@ -117,6 +117,10 @@ test('migration: going back needs nothing but the tables that were there', async
   const tables = await database.query(
     `SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename LIKE 'gateway\\_%'`,
   )
+  // As docs/migration.md says, in its order.
+  await database.query('DROP FUNCTION gateway_person_spent() CASCADE')
+  await database.query('DROP FUNCTION gateway_person_named() CASCADE')
+  await database.query('DROP FUNCTION gateway_person_text(text, text, text)')
   for (const { tablename } of tables) await database.query(`DROP TABLE ${String(tablename)}`)
   await database.query('DROP FUNCTION gateway_spend_sync(jsonb)')
   await database.query('DROP FUNCTION gateway_spend_count(jsonb)')

@@ -30,6 +30,10 @@ const stops: (() => Promise<unknown>)[] = []
 
 async function main(): Promise<void> {
   const { values } = parseArgs({ options: { once: { type: 'boolean' } } })
+  // From the start: what is half started ends in order, too, once it is there.
+  const asked = new Promise<null>((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve(null))
+  })
   mkdirSync(folder, { recursive: true })
   const startedAt = performance.now()
   const { gateway, url } = await startEverything()
@@ -43,9 +47,7 @@ async function main(): Promise<void> {
   writeFileSync(tokenPath, token, { mode: 0o600 })
   explain(url, person)
   const ended = await Promise.race([
-    new Promise<null>((resolve) => {
-      for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve(null))
-    }),
+    asked,
     new Promise<number>((resolve) => gateway.once('exit', (code) => resolve(code ?? 1))),
   ])
   if (ended !== null) throw new Error(`the gateway ended with code ${ended}; see ${logPath}`)

@@ -7,13 +7,17 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { type TestContext, test } from 'node:test'
+import { after, test } from 'node:test'
 import pg from 'pg'
 import { startPostgres } from '../../bin/demo/postgres.ts'
 
-async function makeFolder(t: TestContext): Promise<string> {
+/** Removed when all is over: what a test starts in one of them is stopped after that test. */
+const folders: string[] = []
+after(() => Promise.all(folders.map((folder) => rm(folder, { recursive: true, force: true }))))
+
+async function makeFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'apps-gateway-spec-'))
-  t.after(() => rm(folder, { recursive: true, force: true }))
+  folders.push(folder)
   return folder
 }
 
@@ -56,7 +60,7 @@ async function startElsewhere(folder: string) {
 }
 
 test('demo postgres: data and password survive a stop and a second start', async (t) => {
-  const dataDir = await makeFolder(t)
+  const dataDir = await makeFolder()
   const lines: string[] = []
   const start = () => startPostgres({ dataDir, fsync: false, log: (line) => lines.push(line) })
   const first = await start()
@@ -78,7 +82,7 @@ test('demo postgres: data and password survive a stop and a second start', async
 })
 
 test('demo postgres: two versions live side by side in one folder', async (t) => {
-  const dataDir = await makeFolder(t)
+  const dataDir = await makeFolder()
   await chmod(dataDir, 0o755)
   for (const major of [11, 18] as const) {
     const server = await startPostgres({ dataDir, major, fsync: false })
@@ -89,7 +93,7 @@ test('demo postgres: two versions live side by side in one folder', async (t) =>
 })
 
 test('demo postgres: works below a folder that only its owner may enter', async (t) => {
-  const home = await makeFolder(t)
+  const home = await makeFolder()
   const dataDir = join(home, 'checkout', 'data')
   await chmod(home, 0o700)
   const server = await startPostgres({ dataDir, fsync: false })
@@ -98,7 +102,7 @@ test('demo postgres: works below a folder that only its owner may enter', async 
 })
 
 test('demo postgres: asks for its password and listens on the loopback address alone', async (t) => {
-  const server = await startPostgres({ dataDir: await makeFolder(t), fsync: false })
+  const server = await startPostgres({ dataDir: await makeFolder(), fsync: false })
   t.after(server.stop)
   const wrong = new URL(server.url)
   wrong.password = 'guess'
@@ -111,16 +115,16 @@ test('demo postgres: asks for its password and listens on the loopback address a
 })
 
 test('demo postgres: a busy port of the caller is an error that shows the reason', async (t) => {
-  const server = await startPostgres({ dataDir: await makeFolder(t), fsync: false })
+  const server = await startPostgres({ dataDir: await makeFolder(), fsync: false })
   t.after(server.stop)
   await assert.rejects(
-    startPostgres({ dataDir: await makeFolder(t), fsync: false, port: server.port }),
+    startPostgres({ dataDir: await makeFolder(), fsync: false, port: server.port }),
     /PostgreSQL did not start[^]*in use/,
   )
 })
 
 test('demo postgres: ends with the process that started it, even by SIGKILL', async (t) => {
-  const folder = await makeFolder(t)
+  const folder = await makeFolder()
   const { child, pid } = await startElsewhere(folder)
   assert.equal(isAlive(pid), true)
   child.kill('SIGKILL')
@@ -132,7 +136,7 @@ test('demo postgres: ends with the process that started it, even by SIGKILL', as
 })
 
 test('demo postgres: a folder in use by a living server is refused', async (t) => {
-  const folder = await makeFolder(t)
+  const folder = await makeFolder()
   const { child, pid, url } = await startElsewhere(folder)
   t.after(() => child.kill('SIGKILL'))
   await assert.rejects(
@@ -143,7 +147,7 @@ test('demo postgres: a folder in use by a living server is refused', async (t) =
 })
 
 test('demo postgres: a lock file left by a crash, its number now another process, is no obstacle', async (t) => {
-  const dataDir = await makeFolder(t)
+  const dataDir = await makeFolder()
   const server = await startPostgres({ dataDir, fsync: false })
   const lockFile = join(dataDir, 'cluster-18', 'postmaster.pid')
   const lock = await readFile(lockFile, 'utf8')
@@ -161,7 +165,7 @@ test('demo postgres: a lock file left by a crash, its number now another process
 })
 
 test('demo postgres: a first start that was interrupted leaves nothing in the way', async (t) => {
-  const dataDir = await makeFolder(t)
+  const dataDir = await makeFolder()
   await mkdir(join(dataDir, 'cluster-18.new', 'base'), { recursive: true })
   const server = await startPostgres({ dataDir, fsync: false })
   t.after(server.stop)
@@ -169,7 +173,7 @@ test('demo postgres: a first start that was interrupted leaves nothing in the wa
 })
 
 test('demo postgres: a server halted by SIGSTOP still stops', async (t) => {
-  const server = await startPostgres({ dataDir: await makeFolder(t), fsync: false })
+  const server = await startPostgres({ dataDir: await makeFolder(), fsync: false })
   t.after(server.stop)
   process.kill(server.pid, 'SIGSTOP')
   await server.stop()

@@ -106,6 +106,8 @@ async function runSpecs(): Promise<void> {
     const { deviceCode, userCode } = await begin()
     const { page } = await openPage()
     await page.goto(`${gateway.url}/device`)
+    // The field has the focus by itself, but only once the page is drawn.
+    await page.locator('input:focus').waitFor()
     await page.keyboard.type(userCode.toLowerCase().replace('-', ' '))
     await page.keyboard.press('Enter')
     await page.waitForURL(`${provider.issuer}/**`)

@@ -33,7 +33,7 @@ import type { Admission } from './upstream/admission.ts'
 import type { CountInput } from './upstream/count-input.ts'
 import type { Failover, Route } from './upstream/failover.ts'
 import { loadTestCaller } from './upstream/load-test.ts'
-import { withoutRequestTags } from './upstream/request-tags.ts'
+import { type Sent, withoutRequestTags } from './upstream/request-tags.ts'
 import type { Answer, Ask, Operation, Upstream } from './upstream/upstream.ts'
 
 export interface InferenceParts {
@@ -61,9 +61,6 @@ export interface InferenceParts {
   readonly log: Log
   readonly audit: Audit
 }
-
-/** What of a request depends on the client alone. */
-type Sent = Pick<Ask, 'body' | 'headers'>
 
 /** nginx's status for a client that left before it got an answer; nobody receives it. */
 const clientClosedRequest = 499

@@ -86,7 +86,7 @@ export function createCatalogue(
   return {
     resolve,
     list: (groups) => listed.filter(({ id }) => resolve(id, groups).kind === 'routes'),
-    namesOf: (model) => bySpelling.get(withinLimit(model).toLowerCase())?.names ?? [],
+    namesOf: (model) => bySpelling.get(model.slice(0, idMax).toLowerCase())?.names ?? [],
   }
 }
 
@@ -160,10 +160,6 @@ function settle(model: string, offers: readonly Offer[]): Resolution {
   }
   const logText = skipped.map(({ upstream, reason }) => `${upstream}: ${reason}`).join('; ')
   return { kind: 'unknown', message: notListed(sent), logText }
-}
-
-function withinLimit(text: string): string {
-  return text.slice(0, idMax)
 }
 
 /**

@@ -5,7 +5,7 @@
  */
 import type { Caller } from '../kernel/caller.ts'
 import { DayCents } from './day-cents.ts'
-import { type Period, periodsAt } from './period.ts'
+import { type Period, periodsAt, startOfDay } from './period.ts'
 import { type Standing, standingOf } from './standing.ts'
 import {
   type AccountState,
@@ -42,7 +42,7 @@ export class Allowance {
   }
 
   accrue(cents: number, { now, elapsed }: Time): void {
-    const day = dayOf(now)
+    const day = startOfDay(now)
     this.since.add(day, cents)
     this.unsettled.add(day, cents)
     this.#burn = this.#burn * Math.exp((this.#burnAt - elapsed) / burnMs) + cents
@@ -249,10 +249,6 @@ export class Account extends Allowance {
 export interface Time {
   readonly now: number
   readonly elapsed: number
-}
-
-function dayOf(now: number): number {
-  return periodsAt(now).daily.startsAt
 }
 
 function sameGroups(a: readonly string[], b: readonly string[]): boolean {

@@ -32,7 +32,7 @@ const searchesMax = 10_000
 
 const picture = '"image"'
 /** Its text and the pictures of its pages are elsewhere, or packed: nobody knows how much it is. */
-const elsewhere = ['"document"']
+const elsewhere = '"document"'
 const webSearch = '"web_search_2'
 /** Tools that providers run themselves, with their date: what these read is not in the body. */
 const providerTools = [webSearch, '"web_fetch_2', '"code_execution_2', '"mcp_toolset"']
@@ -51,7 +51,7 @@ export function inputBound(body: BoundedBody): InputBound {
   const isOpen =
     isHidden ||
     body.has('mcp_servers') ||
-    elsewhere.some((word) => messages.includes(word)) ||
+    messages.includes(elsewhere) ||
     providerTools.some((word) => tools.includes(word))
   if (isOpen) return { tokens: contextTokens, searches }
   const prompt = tools.length > 0 ? promptTokens : 0

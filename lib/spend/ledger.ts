@@ -74,6 +74,7 @@ const failuresMax = 3
 const breakMs = 5000
 /** Callers asked about in one statement: some milliseconds of the database. */
 const asksMax = 500
+
 export function createLedger(deps: LedgerDeps): Ledger {
   return new ReplicaLedger(deps)
 }

@@ -33,8 +33,13 @@ export function periodsAt(nowMs: number): Periods {
   return latest
 }
 
+/** The beginning of the UTC day that holds `nowMs`. */
+export function startOfDay(nowMs: number): number {
+  return Math.floor(nowMs / dayMs) * dayMs
+}
+
 function dayOf(nowMs: number): Period {
-  const startsAt = Math.floor(nowMs / dayMs) * dayMs
+  const startsAt = startOfDay(nowMs)
   return { key: isoDay(startsAt), startsAt, endsAt: startsAt + dayMs }
 }
 

@@ -6,7 +6,8 @@
 import { betasWithoutTags } from './cloud-body.ts'
 import type { Ask } from './upstream.ts'
 
-type Sent = Pick<Ask, 'body' | 'headers'>
+/** What of a request depends on the client alone. */
+export type Sent = Pick<Ask, 'body' | 'headers'>
 
 /** What is left for others; a request without tags keeps the client's very bytes. */
 export function withoutRequestTags({ body, headers }: Sent): Sent {

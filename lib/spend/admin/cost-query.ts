@@ -3,7 +3,7 @@
  * Unlike the other lists it refuses what it does not know: a filter that is silently left out
  * would report somebody else's money.
  */
-import { dayMs } from '../period.ts'
+import { dayMs, startOfDay } from '../period.ts'
 import { type Query, refuse } from './query.ts'
 import { bindingOf, decodeToken } from './page-token.ts'
 
@@ -97,7 +97,7 @@ export function readCostQuery(query: Query, now: number): CostQuery {
   )
   const excludes = query.word('exclude_deleted_users', ['true', 'false'], 'must be true or false')
   if (excludes === 'true' && !byActor) refuse('exclude_deleted_users: requires group_by[]=actor')
-  const settledUntil = dayOf(now - settleMs)
+  const settledUntil = startOfDay(now - settleMs)
   const isSettled = endsAt <= settledUntil
   const binding = bindingOf(JSON.stringify([query.identity, startsAt, endsAt, isSettled]))
   return {
@@ -132,11 +132,7 @@ function rangeOf(
   }
   const tonight = Math.ceil(now / dayMs) * dayMs
   const endsAt = ending ?? (latest < now ? latest : tonight)
-  return { startsAt: dayOf(starting), endsAt: dayOf(endsAt) }
-}
-
-function dayOf(ms: number): number {
-  return Math.floor(ms / dayMs) * dayMs
+  return { startsAt: startOfDay(starting), endsAt: startOfDay(endsAt) }
 }
 
 const timestampForm =

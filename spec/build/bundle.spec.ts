@@ -14,11 +14,11 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { createDatabase } from '../support/database.ts'
+import { listen } from '../support/listen.ts'
 
 const root = join(import.meta.dirname, '..', '..')
 const folder = mkdtempSync(join(tmpdir(), 'gateway-bundle-'))
@@ -138,10 +138,7 @@ test('bundle: alone it serves from a read-only folder, and leaves nothing in it'
       }),
     )
   })
-  provider.listen(0, '127.0.0.1')
-  await once(provider, 'listening')
-  // A TCP server's address is an object.
-  const { port } = provider.address() as AddressInfo
+  const port = await listen(provider)
   const database = await createDatabase()
   seal(yaml(`http://127.0.0.1:${port}`, database.url))
   const child = spawn(node, [bundle, '--config', config], {

@@ -18,6 +18,7 @@ import { createDatabase } from '../support/database.ts'
 import { createFakeUpstream } from '../support/fake-upstream.ts'
 import { freePort } from '../support/gateway.ts'
 import { startIdentityProvider } from '../support/identity-provider.ts'
+import { readBlocks } from '../support/markdown.ts'
 import { createRecorder } from '../support/recorder.ts'
 import { sessionSecret } from '../support/session-token.ts'
 
@@ -30,37 +31,7 @@ const pages = ['.', 'docs', 'deploy', 'bench']
   )
   .filter((name) => name.endsWith('.md') && !name.includes('node_modules'))
 
-interface Block {
-  readonly place: string
-  readonly language: string
-  readonly text: string
-  /** The comment above it. */
-  readonly mark: string
-}
-
-function blocksOf(page: string): Block[] {
-  const lines = readFileSync(join(root, page), 'utf8').split('\n')
-  const blocks: Block[] = []
-  let start = -1
-  for (const [index, line] of lines.entries()) {
-    if (!/^\s*```/.test(line)) continue
-    if (start < 0) {
-      start = index
-      continue
-    }
-    blocks.push({
-      place: `${page}:${start + 1}`,
-      language: lines[start]?.trim().slice(3) ?? '',
-      text: lines.slice(start + 1, index).join('\n'),
-      mark: /^<!-- (.*) -->$/.exec(lines[start - 1] ?? '')?.[1] ?? '',
-    })
-    start = -1
-  }
-  assert.equal(start, -1, `${page}: a block without an end`)
-  return blocks
-}
-
-const blocks = pages.flatMap(blocksOf)
+const blocks = pages.flatMap((page) => readBlocks(root, page))
 const shell = blocks.filter(({ language }) => language === 'sh')
 
 /** One command each: without comments, continued lines joined. */

@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import pg from 'pg'
 import { parseManifests } from '../support/manifests.ts'
+import { readBlocks } from '../support/markdown.ts'
 import { startServer } from '../support/database.ts'
 import { findOptionalTool } from '../support/tools.ts'
 
@@ -17,39 +18,11 @@ const pages = [
 ]
 const kubectl = findOptionalTool('kubectl', 'kustomize', '--help')
 
-interface Block {
-  readonly page: string
-  readonly line: number
-  readonly language: string
-  readonly text: string
-  /** The comment above it: who runs it, or what it needs. */
-  readonly mark: string
-}
-
-function blocksOf(page: string): Block[] {
-  const lines = readFileSync(join(root, page), 'utf8').split('\n')
-  const blocks: Block[] = []
-  let start = -1
-  for (const [index, line] of lines.entries()) {
-    const fence = /^\s*```(\w*)$/.exec(line)
-    if (fence === null) continue
-    if (start < 0) start = index
-    else {
-      const mark = /^<!-- (.*) -->$/.exec(lines[start - 1] ?? '')?.[1] ?? ''
-      const language = /```(\w*)/.exec(lines[start] ?? '')?.[1] ?? ''
-      const text = lines.slice(start + 1, index).join('\n')
-      blocks.push({ page, line: start + 1, language, text, mark })
-      start = -1
-    }
-  }
-  return blocks
-}
-
-const blocks = pages.flatMap(blocksOf)
+const blocks = pages.flatMap((page) => readBlocks(root, page))
 const guides = blocks.filter(({ page }) => page.startsWith('docs/'))
 
-for (const { page, line, text } of guides.filter(({ mark }) => mark === 'runs')) {
-  test(`docs deployment: the command at ${page}:${line} runs`, kubectl, () => {
+for (const { place, text } of guides.filter(({ mark }) => mark === 'runs')) {
+  test(`docs deployment: the command at ${place} runs`, kubectl, () => {
     const out = execFileSync('bash', ['-euo', 'pipefail', '-c', text], {
       cwd: root,
       encoding: 'utf8',

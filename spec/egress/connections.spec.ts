@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Connection, createConnections } from '../../lib/egress/connections.ts'
 import { systemClock } from '../../lib/kernel/clock.ts'
 import { createFakeClock } from '../support/fake-clock.ts'
+import { listen } from '../support/listen.ts'
 
 interface Server {
   readonly origin: string
@@ -21,15 +22,12 @@ async function serve(t: TestContext): Promise<Server> {
     socket.on('error', () => {})
     socket.on('data', () => socket.write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok'))
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
+  const port = await listen(server)
   t.after(() => {
     for (const socket of sockets) socket.destroy()
     server.close()
   })
-  const address = server.address()
-  assert.ok(address !== null && typeof address === 'object')
-  return { origin: `http://127.0.0.1:${address.port}`, sockets }
+  return { origin: `http://127.0.0.1:${port}`, sockets }
 }
 
 /** One exchange; rejects with its failure. */

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
-import { getEventListeners, once } from 'node:events'
+import { getEventListeners } from 'node:events'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
 import { createEgress } from '../../lib/egress/dispatcher.ts'
 import type { Egress, EgressRequest, EgressResponse } from '../../lib/egress/egress.ts'
@@ -9,6 +8,7 @@ import { ClientGone, DeadlineExceeded, UpstreamBroke } from '../../lib/kernel/ab
 import { systemClock, type Clock } from '../../lib/kernel/clock.ts'
 import { createFakeClock } from '../support/fake-clock.ts'
 import { createFakeUpstream, messageEvents, type FakeUpstream } from '../support/fake-upstream.ts'
+import { listen } from '../support/listen.ts'
 
 interface Bench {
   readonly egress: Egress
@@ -123,10 +123,7 @@ test('dispatcher: an early hint before the answer is not the answer', () =>
       response.writeEarlyHints({ link: '</style.css>; rel=preload' })
       response.writeHead(201, ['x-real', 'yes']).end('{}')
     })
-    server.listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    // A TCP server's address is always of this shape; node types also cover pipes.
-    const { port } = server.address() as AddressInfo
+    const port = await listen(server)
     const response = await send({ url: new URL(`http://127.0.0.1:${port}`) })
     assert.equal(response.status, 201)
     assert.ok(response.headers.includes('x-real') && !response.headers.includes('link'))

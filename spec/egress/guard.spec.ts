@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import type { LookupAddress } from 'node:dns'
 import { once } from 'node:events'
 import { createServer as createHttpServer } from 'node:http'
-import { createServer, type AddressInfo } from 'node:net'
+import { createServer } from 'node:net'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createEgress } from '../../lib/egress/dispatcher.ts'
@@ -16,6 +16,7 @@ import { systemClock } from '../../lib/kernel/clock.ts'
 import { createAnthropicAt, createAsk, readBody } from '../support/ask.ts'
 import { createFakeClock } from '../support/fake-clock.ts'
 import { createFakeUpstream } from '../support/fake-upstream.ts'
+import { listen } from '../support/listen.ts'
 
 const strict = { allowLoopback: false }
 
@@ -166,10 +167,7 @@ test('guard: the next address is tried when one of a name does not answer', asyn
 
 test('guard: the metadata probe tells a listening address from a closed and from a silent one', async () => {
   const server = createServer((socket) => socket.destroy())
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  // A TCP server's address is always of this shape; node types also cover pipes.
-  const { port } = server.address() as AddressInfo
+  const port = await listen(server)
   assert.equal(await metadataReachable(systemClock, '127.0.0.1', port), true)
   server.close()
   await once(server, 'close')

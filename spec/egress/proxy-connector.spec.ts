@@ -1,8 +1,6 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
 import { createEgress, type EgressOptions } from '../../lib/egress/dispatcher.ts'
 import type { Egress } from '../../lib/egress/egress.ts'
@@ -15,6 +13,7 @@ import {
   type ForwardProxy,
   type ForwardProxyOptions,
 } from '../support/forward-proxy.ts'
+import { listen } from '../support/listen.ts'
 
 const folder = `${import.meta.dirname}/../fixtures/store/tls`
 const read = (name: string): string => readFileSync(`${folder}/${name}`, 'utf8')
@@ -49,10 +48,7 @@ async function withProxy(
 async function withOrigin(work: (port: number) => Promise<void>): Promise<void> {
   const options = { cert: read('here.crt'), key: read('server.key') }
   const server = createServer(options, (request, response) => response.end(request.headers.host))
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  // A TCP server's address is always of this shape; node types also cover pipes.
-  const { port } = server.address() as AddressInfo
+  const port = await listen(server)
   try {
     await work(port)
   } finally {

@@ -10,6 +10,7 @@ import { createEgresses, type ProviderSettings } from '../../lib/egress/purpose.
 import { systemClock } from '../../lib/kernel/clock.ts'
 import { createFakeUpstream } from '../support/fake-upstream.ts'
 import { createForwardProxy } from '../support/forward-proxy.ts'
+import { listen } from '../support/listen.ts'
 
 const upstream = await createFakeUpstream()
 upstream.always({ body: 'ok' })
@@ -107,10 +108,7 @@ test('egress: authorities of the provider are trusted for it alone, in place of 
   const read = (name: string): string => readFileSync(`${folder}/${name}`, 'utf8')
   const tls = { cert: read('here.crt'), key: read('server.key') }
   const server = createServer(tls, (_request, response) => response.end('{}'))
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  // A TCP server's address is always of this shape; node types also cover pipes.
-  const { port: securePort } = server.address() as AddressInfo
+  const securePort = await listen(server)
   const url = `https://localhost:${securePort}/`
   const settings = { ...base, proxies: null, proxyIsEgressBoundary: false }
   const ours = createEgresses(settings, { ca_cert_pem: read('ca.crt') })

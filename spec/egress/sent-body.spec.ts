@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { createServer, type Socket } from 'node:net'
 import { test, type TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createEgress } from '../../lib/egress/dispatcher.ts'
@@ -13,6 +13,7 @@ import type { Egress } from '../../lib/egress/egress.ts'
 import { createSentBody } from '../../lib/egress/sent-body.ts'
 import { systemClock } from '../../lib/kernel/clock.ts'
 import { freeBytes } from '../../lib/stream/lent-bytes.ts'
+import { listen } from '../support/listen.ts'
 
 /** More than the buffers of a loopback connection hold. */
 const bodyBytes = 16 * 1024 * 1024
@@ -27,10 +28,7 @@ interface Server {
 
 async function serve(t: TestContext): Promise<Server> {
   const server = createServer({ pauseOnConnect: true })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  // A TCP server's address is always of this shape; node types also cover pipes.
-  const { port } = server.address() as AddressInfo
+  const port = await listen(server)
   const egress = createEgress({ allowLoopback: true, clock: systemClock })
   const accepted = once(server, 'connection').then(([socket]: Socket[]) => {
     if (socket === undefined) throw new Error('a connection has a socket')

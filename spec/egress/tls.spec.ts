@@ -1,14 +1,13 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createServer as createPlain } from 'node:http'
 import { createServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
 import { setDefaultCACertificates, type TLSSocket } from 'node:tls'
 import { createEgress } from '../../lib/egress/dispatcher.ts'
 import type { Resolve } from '../../lib/egress/guard.ts'
 import { systemClock } from '../../lib/kernel/clock.ts'
+import { listen } from '../support/listen.ts'
 
 const folder = `${import.meta.dirname}/../fixtures/store/tls`
 const read = (name: string): string => readFileSync(`${folder}/${name}`, 'utf8')
@@ -33,10 +32,7 @@ async function withServer(
   server.on('secureConnection', (socket: TLSSocket & { servername?: string | false | null }) => {
     seen.push({ servername: socket.servername ?? null, alpn: socket.alpnProtocol })
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  // A TCP server's address is always of this shape; node types also cover pipes.
-  const { port } = server.address() as AddressInfo
+  const port = await listen(server)
   try {
     await work(port, seen)
   } finally {
@@ -96,10 +92,7 @@ test('tls: a certificate for another host is refused', () =>
 
 test('tls: a server that speaks no TLS is a failure, not a hang', async () => {
   const server = createPlain((_request, response) => response.end('{}'))
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  // A TCP server's address is always of this shape; node types also cover pipes.
-  const { port } = server.address() as AddressInfo
+  const port = await listen(server)
   const egress = create()
   await assert.rejects(egress.fetch(`https://localhost:${port}/`), (error: unknown) => {
     assert.ok(error instanceof Error && 'code' in error)

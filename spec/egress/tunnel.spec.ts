@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
+import { createServer } from 'node:net'
 import { test } from 'node:test'
 import { getCACertificates, setDefaultCACertificates } from 'node:tls'
 import type { ForwardProxy } from '../../lib/egress/proxy-environment.ts'
@@ -11,6 +11,7 @@ import { systemClock } from '../../lib/kernel/clock.ts'
 import { createFakeClock } from '../support/fake-clock.ts'
 import { createForwardProxy, type ForwardProxyOptions } from '../support/forward-proxy.ts'
 import { freePort } from '../support/gateway.ts'
+import { listen } from '../support/listen.ts'
 
 const folder = `${import.meta.dirname}/../fixtures/store/tls`
 const read = (name: string): string => readFileSync(`${folder}/${name}`, 'utf8')
@@ -28,10 +29,7 @@ async function withEcho(work: (port: number) => Promise<void>): Promise<void> {
     socket.on('data', (bytes) => socket.write(bytes.toString().toUpperCase()))
     socket.on('error', () => socket.destroy())
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  // A TCP server's address is always of this shape; node types also cover pipes.
-  const { port } = server.address() as AddressInfo
+  const port = await listen(server)
   try {
     await work(port)
   } finally {
@@ -141,10 +139,7 @@ test('tunnel: an answer of endless headers is cut', async () => {
     socket.write('HTTP/1.1 200 OK\r\n')
     socket.write(`x-pad: ${'x'.repeat(64 * 1024)}\r\n\r\n`)
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  // A TCP server's address is always of this shape; node types also cover pipes.
-  const { port } = server.address() as AddressInfo
+  const port = await listen(server)
   const proxy = parse(`http://127.0.0.1:${port}`)
   await assert.rejects(openTunnel(proxy, { host: 'h', port: 443 }, systemClock), {
     code: 'EPROXY',

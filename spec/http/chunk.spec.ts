@@ -1,19 +1,17 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer, request, type ServerResponse } from 'node:http'
-import { type AddressInfo, connect } from 'node:net'
+import { connect } from 'node:net'
 import { test, type TestContext } from 'node:test'
 import { text } from 'node:stream/consumers'
 import { writeChunk } from '../../lib/http/chunk.ts'
+import { listen } from '../support/listen.ts'
 
 /** A server that answers every request with `reply`; its port. */
 async function serve(t: TestContext, reply: (res: ServerResponse) => void): Promise<number> {
   const server = createServer((_incoming, res) => reply(res))
   t.after(() => server.close())
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  // A TCP server's address is always of this shape; node types also cover pipes.
-  const { port } = server.address() as AddressInfo
+  const port = await listen(server)
   return port
 }
 

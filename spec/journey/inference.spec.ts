@@ -12,6 +12,7 @@ import { createFakeUpstream, messageEvents, messageJson } from '../support/fake-
 import { startGateway } from '../support/gateway.ts'
 import { startIdentityProvider } from '../support/identity-provider.ts'
 import { sessionToken } from '../support/session-token.ts'
+import { listen } from '../support/listen.ts'
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
 const ask = (fields: object = {}): string =>
@@ -393,16 +394,13 @@ test('inference: an upstream that answers before it has read the prompt still ge
       incoming.on('end', () => response.end(rest.join('')))
     }, 300)
   })
-  early.listen(0, '127.0.0.1')
-  await once(early, 'listening')
-  const address = early.address()
-  assert.ok(address !== null && typeof address === 'object')
+  const port = await listen(early)
   const own = await startGateway(
     { after },
     {
       postgresUrl: database.url,
       issuer: provider.issuer,
-      upstream: `http://127.0.0.1:${address.port}`,
+      upstream: `http://127.0.0.1:${port}`,
     },
   )
   const bodies = Array.from({ length: 4 }, () => {
@@ -431,16 +429,13 @@ test('inference: a thousand streams are open at the upstream at once, and all ar
     void everyone.then(() => response.end(rest.join('')))
   })
   let arrived = 0
-  gate.listen(0, '127.0.0.1')
-  await once(gate, 'listening')
-  const address = gate.address()
-  assert.ok(address !== null && typeof address === 'object')
+  const port = await listen(gate)
   const many = await startGateway(
     { after },
     {
       postgresUrl: database.url,
       issuer: provider.issuer,
-      upstream: `http://127.0.0.1:${address.port}`,
+      upstream: `http://127.0.0.1:${port}`,
     },
   )
   const own = sessionToken(many.url)

@@ -2,13 +2,13 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import pg from 'pg'
 import { GatewayError } from '../../lib/kernel/errors.ts'
 import { createKv } from '../../lib/store/kv.ts'
 import { migrate } from '../../lib/store/migrate.ts'
 import { readCatalogue, type Catalogue } from '../support/catalogue.ts'
 import { createDatabase, startServer, type TestDatabase } from '../support/database.ts'
 import { createRecorder } from '../support/recorder.ts'
+import { createRole } from '../support/role.ts'
 import { openStore, plenty } from '../support/store.ts'
 
 /** Read from a database that the reference made. */
@@ -38,30 +38,6 @@ const versionsOf = async (database: TestDatabase, table = '_migrations') =>
   (await database.query(`SELECT version FROM ${table} ORDER BY version`)).map(
     (row) => row['version'],
   )
-
-/** A role of its own with the rights named, dropped at the end. */
-async function createRole(
-  t: TestContext,
-  database: TestDatabase,
-  grants: string[],
-): Promise<string> {
-  const role = `role_${database.name}`
-  await database.query(`CREATE ROLE ${role} LOGIN PASSWORD 'limited'`)
-  await database.query('REVOKE CREATE ON SCHEMA public FROM PUBLIC')
-  for (const grant of grants) await database.query(`GRANT ${grant} TO ${role}`)
-  t.after(async () => {
-    const admin = new URL(database.url)
-    admin.pathname = '/postgres'
-    const client = new pg.Client({ connectionString: admin.href })
-    await client.connect()
-    await client.query(`DROP ROLE ${role}`)
-    await client.end()
-  })
-  const url = new URL(database.url)
-  url.username = role
-  url.password = 'limited'
-  return url.href
-}
 
 test('migrate: an empty database gets exactly the schema of the reference', async (t) => {
   const database = await createDatabase(t)
@@ -132,6 +108,7 @@ test('migrate: tables made beforehand without any record are taken as they are',
 test('migrate: a role without CREATE works on a complete database', async (t) => {
   const database = await createDatabase(t)
   await run(t, database.url)
+  await database.query('REVOKE CREATE ON SCHEMA public FROM PUBLIC')
   const url = await createRole(t, database, [
     'SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public',
   ])
@@ -143,6 +120,8 @@ test('migrate: a role without CREATE works on a complete database', async (t) =>
 
 test('migrate: a role that may not create what is missing fails with the reason', async (t) => {
   const database = await createDatabase(t)
+  await database.query('REVOKE CREATE ON SCHEMA public FROM PUBLIC')
+  await database.query('REVOKE CREATE ON SCHEMA public FROM PUBLIC')
   const url = await createRole(t, database, [])
   const failure: unknown = await run(t, url).catch((error: unknown) => error)
   assert.ok(failure instanceof GatewayError)

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import pg from 'pg'
 import { migrate } from '../../../lib/store/migrate.ts'
 import { createPersonSearch } from '../../../lib/store/migrations/person-search.ts'
 import { createDatabase, startServer, type TestDatabase } from '../../support/database.ts'
 import { createRecorder } from '../../support/recorder.ts'
+import { createRole } from '../../support/role.ts'
 import { openStore } from '../../support/store.ts'
 
 const own = [{ version: 1, sql: createPersonSearch }]
@@ -81,31 +81,16 @@ test('person search: a first spend and a new name that cross each other leave th
   assert.deepEqual(await persons(database), [['u', 'u\nnew@x\n']])
 })
 
-/** Somebody else than the owner of the tables. */
-async function createRole(t: TestContext, database: TestDatabase): Promise<string> {
-  const role = `role_${database.name}`
-  await database.query(`CREATE ROLE ${role} LOGIN PASSWORD 'limited'`)
-  await database.query(
-    `GRANT SELECT, INSERT, UPDATE, DELETE ON spend, principal_emails, _migrations TO ${role}`,
-  )
-  await database.query(`GRANT CREATE ON SCHEMA public TO ${role}`)
-  t.after(async () => {
-    // The database is gone by now, and its rights with it; a role belongs to the server.
-    const client = new pg.Client({ connectionString: new URL('/postgres', database.url).href })
-    await client.connect()
-    await client.query(`DROP ROLE ${role}`)
-    await client.end()
-  })
-  const url = new URL(database.url)
-  url.username = role
-  url.password = 'limited'
-  return url.href
-}
+/** Of somebody else than the owner of the tables. */
+const rights = [
+  'SELECT, INSERT, UPDATE, DELETE ON spend, principal_emails, _migrations',
+  'CREATE ON SCHEMA public',
+]
 
 test('person search: another role writes spend and names as before, and they are found', async (t) => {
   const database = await setUp(t)
   await bringUp(t, database.url, own)
-  const store = openStore(t, await createRole(t, database))
+  const store = openStore(t, await createRole(t, database, rights))
   await store.transaction(
     async (tx) => {
       await tx.query(spendSql, ['u'])
@@ -119,7 +104,7 @@ test('person search: another role writes spend and names as before, and they are
 
 test('person search: a role without the right to make triggers starts without it', async (t) => {
   const database = await setUp(t)
-  await bringUp(t, await createRole(t, database), own)
+  await bringUp(t, await createRole(t, database, rights), own)
   const [row] = await database.query(`SELECT to_regclass('gateway_person') AS found`)
   assert.equal(row?.['found'], null)
   await database.query(spendSql, ['u'])

@@ -114,7 +114,7 @@ test('explain: nobody fits, and Claude Desktop is told apart', async () => {
 
 const run = promisify(execFile)
 const gateway = (...args: string[]) =>
-  run(process.execPath, ['--import', 'tsx', 'bin/gateway.ts', ...args], {
+  run(process.execPath, ['bin/gateway.ts', ...args], {
     env: { PATH: process.env['PATH'], HOME: folder },
   })
 

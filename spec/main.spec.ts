@@ -23,15 +23,11 @@ function runRunner(folder: string, ...rest: string[]): Promise<{ code: number; o
   // Node's runner does not start inside itself.
   delete env['NODE_TEST_CONTEXT']
   return new Promise((resolve, reject) => {
-    const child = spawn(
-      process.execPath,
-      ['--import', import.meta.resolve('tsx'), runner, ...rest],
-      {
-        cwd: folder,
-        env,
-        stdio: ['ignore', 'pipe', 'pipe'],
-      },
-    )
+    const child = spawn(process.execPath, [runner, ...rest], {
+      cwd: folder,
+      env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
     let output = ''
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding('utf8').on('data', (text: string) => (output += text))

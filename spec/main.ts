@@ -5,7 +5,7 @@
  */
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join, relative } from 'node:path'
 import { Readable } from 'node:stream'
@@ -15,6 +15,7 @@ import { spec, type TestEvent } from 'node:test/reporters'
 import { parseArgs } from 'node:util'
 import pg from 'pg'
 import { startPostgres } from '../bin/demo/postgres.ts'
+import { copyCluster } from './support/cluster.ts'
 
 const root = dirname(import.meta.dirname)
 
@@ -142,7 +143,10 @@ function runTool(tool: string, rest: string[]): Promise<{ code: number; output: 
   })
 }
 
-/** Sets GATEWAY_TEST_POSTGRES_URL for the files, unless it reaches a server already. */
+/**
+ * Sets GATEWAY_TEST_POSTGRES_URL for the files, unless it reaches a server already, and
+ * GATEWAY_TEST_POSTGRES_CLUSTER, an empty cluster for those that start their own.
+ */
 async function provideServer(): Promise<{ stop(): Promise<void> }> {
   const given = process.env['GATEWAY_TEST_POSTGRES_URL']
   if (given !== undefined && given !== '') {
@@ -152,16 +156,21 @@ async function provideServer(): Promise<{ stop(): Promise<void> }> {
       `GATEWAY_TEST_POSTGRES_URL reaches no server (${problem}); using an embedded one.\n`,
     )
   }
-  const dataDir = await mkdtemp(join(tmpdir(), 'apps-gateway-spec-'))
+  const folder = await mkdtemp(join(tmpdir(), 'apps-gateway-spec-'))
+  // As root the server runs under another account, which must get in.
+  await chmod(folder, 0o755)
+  const cluster = join(folder, 'cluster')
+  await (await startPostgres({ dataDir: cluster, fsync: false })).stop()
+  process.env['GATEWAY_TEST_POSTGRES_CLUSTER'] = cluster
   const server = await startPostgres({
-    dataDir,
+    dataDir: await copyCluster(cluster, join(folder, 'shared')),
     fsync: false,
     settings: { max_connections: String(serverConnectionsMax) },
   })
   process.env['GATEWAY_TEST_POSTGRES_URL'] = server.url
   const stop = async (): Promise<void> => {
     await server.stop()
-    await rm(dataDir, { recursive: true, force: true })
+    await rm(folder, { recursive: true, force: true })
   }
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.once(signal, () => {
@@ -189,7 +198,6 @@ async function runFiles(files: string[], soak: boolean): Promise<boolean> {
     cwd: process.cwd(),
     concurrency: soak ? 1 : concurrency,
     timeout: soak ? soakTimeoutMs : fileTimeoutMs,
-    execArgv: ['--import', import.meta.resolve('tsx')],
   })
   const verdict = { succeeded: false, ran: 0, empty: new Set<string>() }
   // In front of Node's own reporter, so that failures and closing lines look as everywhere.

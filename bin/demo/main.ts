@@ -108,17 +108,13 @@ function keptSecret(): string {
 
 function startGateway(environment: Record<string, string>): ChildProcess {
   const log = openSync(logPath, 'w')
-  const child = spawn(
-    process.execPath,
-    ['--import', 'tsx', join(root, 'bin/gateway.ts'), '--config', configPath],
-    {
-      cwd: root,
-      env: { ...process.env, ...environment },
-      stdio: ['ignore', log, log],
-      // Its own group: Ctrl-C reaches this process, which then lets the gateway drain.
-      detached: true,
-    },
-  )
+  const child = spawn(process.execPath, [join(root, 'bin/gateway.ts'), '--config', configPath], {
+    cwd: root,
+    env: { ...process.env, ...environment },
+    stdio: ['ignore', log, log],
+    // Its own group: Ctrl-C reaches this process, which then lets the gateway drain.
+    detached: true,
+  })
   closeSync(log)
   stops.push(async () => {
     if (child.exitCode !== null || child.signalCode !== null) return

@@ -251,7 +251,7 @@ test('audit file: of many processes that start at once one gets it', async (t) =
     }).once('end', () => clearInterval(keep))
     console.log('ready')`
   const children = Array.from({ length: 5 }, () =>
-    spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script, path], {
+    spawn(process.execPath, ['--input-type=module', '-e', script, path], {
       cwd: join(import.meta.dirname, '../..'),
       stdio: ['pipe', 'pipe', 'inherit'],
     }),

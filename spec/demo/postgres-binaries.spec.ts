@@ -66,10 +66,8 @@ test('demo binaries: two processes may prepare the same package at once', async 
   `
   const start = () =>
     new Promise<void>((resolve, reject) => {
-      execFile(
-        process.execPath,
-        ['--import', import.meta.resolve('tsx'), '--input-type=module', '-e', script],
-        (error) => (error === null ? resolve() : reject(error)),
+      execFile(process.execPath, ['--input-type=module', '-e', script], (error) =>
+        error === null ? resolve() : reject(error),
       )
     })
   await Promise.all([start(), start(), start()])

@@ -49,11 +49,9 @@ async function startElsewhere(folder: string) {
     console.log(JSON.stringify({ pid: server.pid, url: server.url }))
     setInterval(() => {}, 1000)
   `
-  const child = spawn(
-    process.execPath,
-    ['--import', import.meta.resolve('tsx'), '--input-type=module', '-e', script],
-    { stdio: ['ignore', 'pipe', 'inherit'] },
-  )
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   const [line]: unknown[] = await once(createInterface({ input: child.stdout }), 'line')
   const { pid, url }: { pid: number; url: string } = JSON.parse(String(line))
   return { child, pid, url }

@@ -74,7 +74,7 @@ test('deploy: the command itself says so', async () => {
   const { path, environment } = prepare(readFileSync(join(deploy, file), 'utf8'), file)
   const { stdout } = await promisify(execFile)(
     process.execPath,
-    ['--import', 'tsx', join(root, 'bin/gateway.ts'), 'check', '--config', path],
+    [join(root, 'bin/gateway.ts'), 'check', '--config', path],
     { cwd: root, env: { PATH: process.env['PATH'], ...environment } },
   )
   assert.match(stdout, /is valid/)

@@ -31,7 +31,7 @@ function runDoctor(config: object, args: readonly string[] = []): Promise<Run> {
   writeFileSync(path, JSON.stringify(config))
   const child = spawn(
     process.execPath,
-    ['--import', 'tsx', join(root, 'bin/gateway.ts'), 'doctor', '--config', path, ...args],
+    [join(root, 'bin/gateway.ts'), 'doctor', '--config', path, ...args],
     {
       cwd: root,
       env: { PATH: process.env['PATH'], CLAUDE_GATEWAY_ALLOW_LOOPBACK: '1' },

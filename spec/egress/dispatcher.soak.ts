@@ -140,7 +140,7 @@ if (process.argv[2] === 'server') {
   process.send?.(server.url)
 } else {
   test('dispatcher soak: every exchange ends, whole or with its reason', async () => {
-    const child = fork(import.meta.filename, ['server'], { execArgv: ['--import', 'tsx'] })
+    const child = fork(import.meta.filename, ['server'])
     try {
       const [base] = await once(child, 'message')
       await soak(String(base))

@@ -78,7 +78,7 @@ test('boot: without --config it reads gateway.yaml of the folder it stands in (F
   const bin = fileURLToPath(new URL('../../bin/gateway.ts', import.meta.url))
   const run = promisify(execFile)
   const check = () =>
-    run(process.execPath, ['--import', import.meta.resolve('tsx'), bin, 'check'], {
+    run(process.execPath, [bin, 'check'], {
       cwd: inside,
       env: { CLAUDE_GATEWAY_ALLOW_LOOPBACK: '1' },
     })

@@ -236,7 +236,7 @@ test('metrics: the listener answers its path alone, and a taken port ends the st
 
 const run = promisify(execFile)
 const verify = (...args: string[]) =>
-  run(process.execPath, ['--import', 'tsx', 'bin/gateway.ts', 'audit', 'verify', ...args], {
+  run(process.execPath, ['bin/gateway.ts', 'audit', 'verify', ...args], {
     cwd: root,
   })
 

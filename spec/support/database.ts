@@ -15,6 +15,7 @@ import {
   type PostgresServer,
   startPostgres,
 } from '../../bin/demo/postgres.ts'
+import { copyCluster } from './cluster.ts'
 
 /** A test's context, or the whole file when `createDatabase` is called outside of tests. */
 export interface Scope {
@@ -81,7 +82,7 @@ export async function createDatabase(
   }
 }
 
-/** A server of the spec's own, gone at the end of the scope. Takes about half a second. */
+/** A server of the spec's own, gone at the end of the scope. Takes about half a second in a whole run. */
 export async function startServer(
   scope: Scope,
   options: Omit<PostgresOptions, 'dataDir'> = {},
@@ -89,6 +90,8 @@ export async function startServer(
   const dataDir = await mkdtemp(join(tmpdir(), 'apps-gateway-spec-'))
   // As root the server runs under another account, which must get in.
   await chmod(dataDir, 0o755)
+  const made = process.env['GATEWAY_TEST_POSTGRES_CLUSTER']
+  if (made !== undefined && options.major === undefined) await copyCluster(made, dataDir)
   let server = await startPostgres({ fsync: false, ...options, dataDir })
   const signalAll = (signal: NodeJS.Signals): void => {
     // Parents first, so that a stopped postmaster cannot replace what is stopped after it.

@@ -75,13 +75,14 @@ export async function spawnGateway(scope: Scope, options: GatewayOptions): Promi
   writeFileSync(path, JSON.stringify(configuration(options, port, url)))
   const child = spawn(
     process.execPath,
-    ['--import', 'tsx', join(root, 'bin/gateway.ts'), ...(options.args ?? ['--config', path])],
+    [join(root, 'bin/gateway.ts'), ...(options.args ?? ['--config', path])],
     {
       cwd: root,
       stdio: ['ignore', 'pipe', 'pipe'],
       env: {
         PATH: process.env['PATH'],
         HOME: process.env['HOME'],
+        NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'],
         CLAUDE_GATEWAY_ALLOW_LOOPBACK: '1',
         CLAUDE_GATEWAY_LOG_LEVEL: 'debug',
         ...options.environment,

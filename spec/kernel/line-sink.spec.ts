@@ -4,8 +4,10 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { systemClock } from '../../lib/kernel/clock.ts'
 import { createFileSink } from '../../lib/kernel/line-sink.ts'
+import { createFakeClock } from '../support/fake-clock.ts'
 
 function temporaryFile(t: { after(action: () => void): void }): {
   path: string
@@ -41,6 +43,27 @@ test('line sink: nothing is written within the call, so a request never waits fo
   assert.equal(readFileSync(path, 'utf8'), '')
   await sink.drained()
   assert.equal(readFileSync(path, 'utf8'), 'later\n')
+  closeSync(descriptor)
+})
+
+test('line sink: lines soon after a write wait for each other, and drained waits for none', async (t) => {
+  const { path, descriptor } = temporaryFile(t)
+  const clock = createFakeClock(0)
+  const sink = createFileSink(descriptor, clock)
+  const written = async (text: string): Promise<void> => {
+    while (readFileSync(path, 'utf8') !== text) await sleep(1)
+    await sleep(20) // the write is told to be over
+  }
+  sink.line('at once\n')
+  await written('at once\n')
+  sink.line('one\n')
+  sink.line('two\n')
+  await written('at once\n')
+  await clock.advance(10)
+  await written('at once\none\ntwo\n')
+  sink.line('three\n')
+  await sink.drained()
+  assert.equal(readFileSync(path, 'utf8'), 'at once\none\ntwo\nthree\n')
   closeSync(descriptor)
 })
 

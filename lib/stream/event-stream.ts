@@ -4,8 +4,9 @@
  * server-sent events of the Messages API. Given to `relayEvents`. Every checksum is verified; an
  * exception, a broken or a half frame breaks the stream. It must not throw for anything received.
  *
- * Own code, because this is the hot path of Bedrock: with zlib's checksums and the headers of the
- * frame before to compare with, a frame takes 2.3 µs to its event, with AWS's codec 4.0 µs.
+ * Own code, because this is the hot path of Bedrock: with zlib's checksums, the headers of the
+ * frame before to compare with and a look that spares most events a parser, a frame takes a third
+ * of the time to its event that it takes with AWS's codec.
  */
 import { crc32 } from 'node:zlib'
 import { UpstreamBroke } from '../kernel/abort.ts'
@@ -36,6 +37,28 @@ const valueSizes: readonly number[] = [0, 0, 1, 2, 4, 8, -1, -1, 8, 16]
 
 /** What Bedrock's payloads begin with; the bytes are base64, which needs no JSON parser. */
 const payloadStart = Buffer.from('{"bytes":"')
+
+/**
+ * Decoded events pass through here one after the other: making memory for each takes as long as
+ * decoding it. Longer ones get their own.
+ */
+const scratch = Buffer.allocUnsafeSlow(16 * 1024)
+
+/**
+ * Nearly all events of a stream, spelled just as JSON.stringify spells them, and so their own
+ * re-spelling: no white space, no key twice, no escape but the short ones.
+ */
+const plainDelta =
+  /^\{"type":"content_block_delta","index":(?:0|[1-9]\d{0,8}),"delta":\{"type":"\w{1,32}","(?!type")[a-z_]{1,32}":"(?:[ !#-[\]-\uFFFF]|\\["\\bfnrt])*"\}\}$/
+
+/** Longer ones are parsed: the expression above keeps a place to come back to for each character. */
+const plainDeltaMaxLength = 4096
+
+/** What one byte does to a CRC-32, read off zlib's sums of single bytes. */
+const sumTable: Int32Array = Int32Array.from(
+  { length: 256 },
+  (_, byte) => ~crc32(Uint8Array.of(byte ^ 0xff)) ^ 0x00ff_ffff,
+)
 
 /** Exceptions whose payload is `{"message": …}`; of others the payload is told as it came. */
 const knownExceptions: ReadonlySet<string> = new Set([
@@ -97,7 +120,7 @@ function measureFrame(state: State, bytes: Buffer, at: number): number {
   if (bytes.length - at < preludeBytes) return 0
   const length = bytes.readUInt32BE(at)
   const headersLength = bytes.readUInt32BE(at + 4)
-  const preludeSum = crc32(bytes.subarray(at, at + 8))
+  const preludeSum = sumOfEight(bytes, at)
   const expectedPreludeSum = bytes.readUInt32BE(at + 8)
   if (preludeSum !== expectedPreludeSum) {
     return fail(state, mismatch('prelude', preludeSum, expectedPreludeSum))
@@ -124,17 +147,20 @@ function fail(state: State, message: string): 0 {
 /** The event in a whole frame whose checksums are right; empty when clients get none of it. */
 function readFrame(state: State, frame: Buffer): string {
   const headersEnd = preludeBytes + frame.readUInt32BE(4)
-  const headers = frame.subarray(preludeBytes, headersEnd)
-  const payload = frame.subarray(headersEnd, frame.length - 4)
-  if (state.eventHeaders === null || !headers.equals(state.eventHeaders)) {
+  const payloadEnd = frame.length - 4
+  const known = state.eventHeaders
+  if (known === null || frame.compare(known, 0, known.length, preludeBytes, headersEnd) !== 0) {
+    const headers = frame.subarray(preludeBytes, headersEnd)
     const named = readHeaders(headers)
     if (named === null) return refuse(state, 'the headers of a frame are broken')
     const messageType = named.get(':message-type')
-    if (messageType !== 'event') return refuse(state, describeFailure(named, payload))
+    if (messageType !== 'event') {
+      return refuse(state, describeFailure(named, frame.subarray(headersEnd, payloadEnd)))
+    }
     if (named.get(':event-type') !== 'chunk') return ''
     state.eventHeaders = Buffer.from(headers)
   }
-  return readPayload(state, payload)
+  return readPayload(state, frame, headersEnd, payloadEnd)
 }
 
 function refuse(state: State, message: string): '' {
@@ -142,11 +168,15 @@ function refuse(state: State, message: string): '' {
   return ''
 }
 
-function readPayload(state: State, payload: Buffer): string {
-  const encoded = findBytes(payload)
+function readPayload(state: State, frame: Buffer, start: number, end: number): string {
+  const encoded = findBytes(frame, start, end)
   if (encoded === null) return refuse(state, 'the payload of a frame is no JSON')
+  const sent = decodeBase64(encoded)
+  if (sent.length <= plainDeltaMaxLength && plainDelta.test(sent)) {
+    return `event: content_block_delta\ndata: ${sent}\n\n`
+  }
   try {
-    const event: unknown = JSON.parse(Buffer.from(encoded, 'base64').toString())
+    const event: unknown = JSON.parse(sent)
     const type = fieldOf(event, 'type')
     const text = JSON.stringify(event)
     // An error inside the message's own events is the provider's to word.
@@ -160,21 +190,31 @@ function readPayload(state: State, payload: Buffer): string {
 }
 
 /** The base64 of a payload's `bytes`; null when the payload is broken, empty without any. */
-function findBytes(payload: Buffer): string | null {
-  if (payload.length > payloadStart.length && isStart(payload)) {
-    const end = payload.indexOf(0x22, payloadStart.length)
-    if (end > 0) return payload.toString('latin1', payloadStart.length, end)
+function findBytes(frame: Buffer, start: number, end: number): string | null {
+  const bytesStart = start + payloadStart.length
+  if (bytesStart < end && isStart(frame, start)) {
+    const quote = frame.indexOf(0x22, bytesStart)
+    if (quote > 0 && quote < end) return frame.toString('latin1', bytesStart, quote)
   }
   try {
-    const bytes = fieldOf(JSON.parse(payload.toString()), 'bytes')
+    const bytes = fieldOf(JSON.parse(frame.toString('utf8', start, end)), 'bytes')
     return typeof bytes === 'string' ? bytes : 'e30='
   } catch {
     return null
   }
 }
 
-function isStart(payload: Buffer): boolean {
-  return payload.compare(payloadStart, 0, payloadStart.length, 0, payloadStart.length) === 0
+/** Compared here, as a call into native code takes longer than ten bytes. */
+function isStart(frame: Buffer, start: number): boolean {
+  for (let i = 0; i < payloadStart.length; i++) {
+    if (frame[start + i] !== payloadStart[i]) return false
+  }
+  return true
+}
+
+function decodeBase64(encoded: string): string {
+  if (encoded.length > scratch.length) return Buffer.from(encoded, 'base64').toString()
+  return scratch.toString('utf8', 0, scratch.write(encoded, 'base64'))
 }
 
 function fieldOf(value: unknown, name: string): unknown {
@@ -223,4 +263,13 @@ function messageOf(text: string): string {
   } catch {
     return text
   }
+}
+
+/** CRC-32 of the eight bytes at `at`: too few to be worth a call into native code. */
+function sumOfEight(bytes: Buffer, at: number): number {
+  let sum = 0xffffffff
+  for (let i = at; i < at + 8; i++) {
+    sum = (sumTable[(sum ^ (bytes[i] ?? 0)) & 0xff] ?? 0) ^ (sum >>> 8)
+  }
+  return ~sum >>> 0
 }

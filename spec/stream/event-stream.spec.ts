@@ -10,6 +10,7 @@ import {
   frame,
   messageFrames,
 } from '../support/event-frames.ts'
+import { createRandom } from '../support/random.ts'
 
 interface Decoded {
   readonly text: string
@@ -71,6 +72,60 @@ test('event-stream: white space and escapes in an event come out in the exact fr
   check([chunkFrame('{"type":"message_stop", "t" : "\\u00e9\\/"}')], {
     text: 'event: message_stop\ndata: {"type":"message_stop","t":"é/"}\n\n',
   })
+})
+
+test('event-stream: every spelling of an event comes out as JSON.stringify spells it', () => {
+  const random = createRandom()
+  const characters = ['a', ' ', 'é', '😀', '\u2028', '\u007f', '\\n', '\\"', '\\\\', '\\b'] as const
+  const odd = ['\\/', '\\u0041', '\\u00e9', '\\ud83d', '\\u2028', '\\u000a', '\\u001f'] as const
+  const indexes = [
+    '0',
+    '7',
+    '12',
+    '1.0',
+    '-0',
+    '1e2',
+    '123456789012',
+    '12345678901234567890',
+  ] as const
+  const names = ['text', 'thinking', 'type', '1', '__proto__', 'Text'] as const
+  for (let count = 0; count < 20_000; count++) {
+    const text = Array.from({ length: random.below(20) }, () =>
+      random.chance(10) ? random.pick(odd) : random.pick(characters),
+    ).join('')
+    const space = random.chance(5) ? ' ' : ''
+    const index = random.chance(70) ? '0' : random.pick(indexes)
+    const name = random.chance(70) ? 'text' : random.pick(names)
+    const more = random.chance(5) ? ',"more":1' : ''
+    const event = `{"type":"content_block_delta",${space}"index":${index},"delta":{"type":"text_delta","${name}":"${text}"}${more}}`
+    const expected = `event: content_block_delta\ndata: ${JSON.stringify(JSON.parse(event))}\n\n`
+    assert.deepEqual(
+      decode([chunkFrame(event)]),
+      { text: expected, failure: null },
+      `seed ${random.seed}: ${event}`,
+    )
+  }
+})
+
+test('event-stream: an event that ends too soon, or goes on, is no event', () => {
+  const event = JSON.stringify(delta('a'))
+  for (const text of [
+    event.slice(0, -1),
+    `${event}}`,
+    event.replace('"a"', '"a'),
+    `${event}\n{}`,
+  ]) {
+    assert.equal(decode([chunkFrame(text)]).failure, 'Could not parse a Bedrock chunk into JSON')
+  }
+})
+
+test('event-stream: long events pass whole, shorter ones after them too', () => {
+  const events = [delta('é'.repeat(4000)), delta('x'.repeat(40_000)), delta('short')]
+  const bytes = Buffer.concat(events.map((event) => chunkFrame(event)))
+  const text = events.map((event) => sse(event)).join('')
+  for (const { name, chunks } of chunkings(bytes)) {
+    assert.deepEqual(decode(chunks), { text, failure: null }, name)
+  }
 })
 
 test('event-stream: pings, unknown events, values that are no event and other frames do not pass', () => {

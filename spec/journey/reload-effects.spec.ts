@@ -13,6 +13,7 @@ import {
 } from '../support/fake-upstream.ts'
 import { type GatewayProcess, startGateway } from '../support/gateway.ts'
 import { startIdentityProvider } from '../support/identity-provider.ts'
+import { reload } from '../support/reload.ts'
 import { sessionToken } from '../support/session-token.ts'
 
 const database = await createDatabase()
@@ -33,24 +34,6 @@ const call = (gateway: GatewayProcess, body = message(), claims: object = {}) =>
   send(`${gateway.url}/v1/messages`, { token: sessionToken(gateway.url, { ...claims }), body })
 const report = (gateway: GatewayProcess, body: string) =>
   send(`${gateway.url}/v1/metrics`, { token: sessionToken(gateway.url), body })
-
-/** Changes the file, asks for it, and waits until it is in use; or refused, with `isGood` false. */
-async function reload(
-  gateway: GatewayProcess,
-  config: Record<string, unknown>,
-  isGood = true,
-): Promise<void> {
-  const over = isGood ? / reload \(.*in use now/ : / reload \(.*stays in use/
-  const before = gateway.lines.length
-  gateway.reconfigure(config)
-  gateway.kill('SIGHUP')
-  for (let turn = 0; turn < 1000; turn++) {
-    const since = gateway.lines.slice(before)
-    if (since.some((line) => over.test(line))) return
-    await sleep(20)
-  }
-  assert.fail(`nothing came of it:\n${gateway.lines.slice(before).join('\n')}`)
-}
 
 /** The cents of the newest call. */
 async function costed(gateway: GatewayProcess): Promise<unknown> {

@@ -8,6 +8,7 @@ import { createDatabase } from '../support/database.ts'
 import { createFakeUpstream, messageEvents, messageJson } from '../support/fake-upstream.ts'
 import { type GatewayProcess, startGateway } from '../support/gateway.ts'
 import { startIdentityProvider } from '../support/identity-provider.ts'
+import { reload } from '../support/reload.ts'
 import { sessionSecret, sessionToken, signToken } from '../support/session-token.ts'
 
 const database = await createDatabase()
@@ -34,24 +35,6 @@ const call = (gateway: GatewayProcess, model = 'claude-sonnet-4-6') =>
   })
 const settings = (gateway: GatewayProcess) =>
   send(`${gateway.url}/managed/settings`, { token: sessionToken(gateway.url) })
-
-/** Changes the file, asks for it, and waits until it is in use. */
-async function reload(gateway: GatewayProcess, config: Record<string, unknown>): Promise<void> {
-  const before = gateway.lines.length
-  gateway.reconfigure(config)
-  gateway.kill('SIGHUP')
-  await gateway.line(/./) // at least one line is there
-  for (let turn = 0; turn < 500; turn++) {
-    if (
-      gateway.lines
-        .slice(before)
-        .some((line) => / reload \(.*(in use now|stays in use|unchanged)/.test(line))
-    )
-      return
-    await sleep(20)
-  }
-  assert.fail(`nothing came of it:\n${gateway.lines.slice(before).join('\n')}`)
-}
 
 test('reload: new calls meet the new policy, and clients are given new settings', async (t) => {
   const gateway = await start(t, policies('haiku'))
@@ -103,7 +86,8 @@ test('reload: a stream that is open goes on under the old configuration, to its 
 test('reload: a file with mistakes changes nothing, and all of them are in the log', async (t) => {
   const gateway = await start(t, policies('sonnet'))
   upstream.always({ body: messageJson('Hello') })
-  await reload(gateway, { managed: { policies: [{ cli: { availableModel: [] } }] }, listn: {} })
+  const mistaken = { managed: { policies: [{ cli: { availableModel: [] } }] }, listn: {} }
+  await reload(gateway, mistaken, false)
   await gateway.line(/ error .*listn/)
   await gateway.line(/ error .*availableModel/)
   await gateway.line(
@@ -119,11 +103,8 @@ test('reload: a file with mistakes changes nothing, and all of them are in the l
 
 test('reload: what cannot change while it runs is named, and the rest of the file waits too', async (t) => {
   const gateway = await start(t, policies('haiku'))
-  await reload(gateway, {
-    ...policies('sonnet'),
-    admin: {},
-    store: { postgres_url: database.url, max_connections: 7 },
-  })
+  const store = { postgres_url: database.url, max_connections: 7 }
+  await reload(gateway, { ...policies('sonnet'), admin: {}, store }, false)
   await gateway.line(
     / error reload \(SIGHUP\): .*: store, admin \(there or not\) cannot change while the gateway runs/,
   )
@@ -138,7 +119,7 @@ test('reload: another provider that cannot be reached is no reason to lose the o
     client_id: 'gateway',
     client_secret: 'gateway-secret',
   }
-  await reload(gateway, { oidc })
+  await reload(gateway, { oidc }, false)
   await gateway.line(/ error reload \(SIGHUP\): the old configuration stays in use: /)
   assert.equal((await call(gateway)).status, 200)
 })

@@ -48,7 +48,9 @@ export async function createDatabase(
 ): Promise<TestDatabase> {
   const server = serverUrl ?? (await sharedServerUrl())
   const name = `spec_${randomBytes(8).toString('hex')}`
-  await onServer(server, `CREATE DATABASE ${name}`)
+  // On the run's own server, which is no older than 15, in half the time.
+  const isOurs = serverUrl === undefined && process.env['GATEWAY_TEST_POSTGRES_CLUSTER']
+  await onServer(server, `CREATE DATABASE ${name}${isOurs ? ' STRATEGY file_copy' : ''}`)
   const url = new URL(server)
   url.pathname = `/${name}`
   const drop = async (): Promise<void> => {

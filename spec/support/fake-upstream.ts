@@ -188,7 +188,7 @@ async function run(step: Step, response: ServerResponse): Promise<void> {
     await pause(5)
     response.socket?.resetAndDestroy()
   } else if ('waitMs' in step) {
-    await pause(step.waitMs)
+    await pauseWhileOpen(response, step.waitMs)
   } else if ('drip' in step) {
     for (const byte of Buffer.from(step.drip)) {
       response.write(Buffer.of(byte))
@@ -208,6 +208,19 @@ const sse = 'text/event-stream; charset=utf-8'
 
 function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms))
+}
+
+/** Somebody who has left is not waited for: the file would not end before. */
+function pauseWhileOpen(response: ServerResponse, ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    const over = (): void => {
+      clearTimeout(timer)
+      response.off('close', over)
+      resolve()
+    }
+    const timer = setTimeout(over, ms)
+    response.on('close', over)
+  })
 }
 
 function drained(response: ServerResponse): Promise<void> {

@@ -137,18 +137,26 @@ function watch(child: ChildProcess): Pick<GatewayProcess, 'lines' | 'audits' | '
     lines.push(...parts)
     for (const look of waiting) look()
   })
+  let isOver = false
+  child.on('close', () => {
+    isOver = true
+    for (const look of waiting) look()
+  })
   const find = <T>(what: string, pick: () => T | undefined): Promise<T> =>
     new Promise((resolve, reject) => {
       const look = (): void => {
         const found = pick()
-        if (found === undefined) return
+        if (found !== undefined) resolve(found)
+        else if (isOver) fail('before its end')
+        else return
         waiting.delete(look)
         clearTimeout(timer)
-        resolve(found)
       }
+      const fail = (when: string): void =>
+        reject(new Error(`no ${what} ${when}:\n${lines.slice(-40).join('\n')}`))
       const timer = setTimeout(() => {
         waiting.delete(look)
-        reject(new Error(`no ${what} within ${lineWaitMs} ms:\n${lines.slice(-40).join('\n')}`))
+        fail(`within ${lineWaitMs} ms`)
       }, lineWaitMs)
       waiting.add(look)
       look()

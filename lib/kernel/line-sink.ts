@@ -1,7 +1,8 @@
 /**
  * Log lines to a file descriptor without blocking the event loop: a line leaves at once, those soon
- * after it in one write together. `process.stderr` writes synchronously to a pipe, so a slow log collector would stall
- * every open stream; here it grows a bounded backlog, and what is lost beyond that is counted.
+ * after it in one write together. `process.stderr` writes synchronously to a pipe, so a slow log
+ * collector would stall every open stream; here it grows a bounded backlog, and what is lost beyond
+ * that is counted.
  */
 import { write } from 'node:fs'
 import type { Clock, Timer } from './clock.ts'

@@ -84,7 +84,7 @@ export async function createDatabase(
   }
 }
 
-/** A server of the spec's own, gone at the end of the scope. Takes about half a second in a whole run. */
+/** A server of the spec's own, gone at the end of the scope. In a whole run half a second's work. */
 export async function startServer(
   scope: Scope,
   options: Omit<PostgresOptions, 'dataDir'> = {},

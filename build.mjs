@@ -7,7 +7,7 @@
  *   node build.mjs [--outdir DIR]
  */
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { builtinModules } from 'node:module'
 import { dirname, join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -95,6 +95,17 @@ async function bundle(outfile) {
   return output
 }
 
+/**
+ * V8 keeps a source with one character beyond Latin-1 at two bytes a character: 6 MB of this one.
+ * esbuild escapes them in texts and names, and leaves them in comments and regular expressions,
+ * where an escape means the same.
+ */
+function makeAscii(outfile) {
+  const source = readFileSync(outfile, 'utf8')
+  const escape = (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`
+  writeFileSync(outfile, source.replace(/[^\0-\x7F]/g, escape))
+}
+
 /** Package name of a bundled file; the project's own files count as `apps-gateway`. */
 function vendorOf(input) {
   const inside = input.split('node_modules/').at(-1)
@@ -135,14 +146,15 @@ function checkImports(output) {
   }
 }
 
-function checkSize(output, vendors) {
+function checkSize(outfile, vendors) {
+  const { size } = statSync(outfile)
   for (const [name, { bytes }] of vendors) {
     process.stdout.write(`${String(bytes).padStart(9)}  ${name}\n`)
   }
-  process.stdout.write(`${String(output.bytes).padStart(9)}  in all, of ${bundleMaxBytes}\n`)
-  if (output.bytes > bundleMaxBytes) {
+  process.stdout.write(`${String(size).padStart(9)}  in all, of ${bundleMaxBytes}\n`)
+  if (size > bundleMaxBytes) {
     throw new Error(
-      `the bundle has ${output.bytes} bytes, ${output.bytes - bundleMaxBytes} more than build.mjs allows`,
+      `the bundle has ${size} bytes, ${size - bundleMaxBytes} more than build.mjs allows`,
     )
   }
 }
@@ -207,9 +219,10 @@ async function main() {
   mkdirSync(folder, { recursive: true })
   const outfile = join(folder, 'gateway.mjs')
   const output = await bundle(outfile)
+  makeAscii(outfile)
   const vendors = countVendors(output)
   checkImports(output)
-  checkSize(output, vendors)
+  checkSize(outfile, vendors)
   writeNotices(vendors, join(folder, 'THIRD-PARTY-NOTICES.txt'))
   checkStart(outfile)
   process.stdout.write(`Built ${relative(process.cwd(), outfile)} with Node ${process.version}\n`)

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { isAscii } from 'node:buffer'
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import {
@@ -89,6 +90,11 @@ test('bundle: the build says how many bytes come from whom, and what it allows',
   assert.match(build.stdout, /^ +\d+ {2}apps-gateway$/m)
   const [, bytes] = /^ +(\d+) {2}in all, of \d+$/m.exec(build.stdout) ?? []
   assert.equal(Number(bytes), statSync(join(dist, 'gateway.mjs')).size)
+})
+
+test('bundle: is ASCII, so that V8 keeps one byte of a character of it', () => {
+  const text = readFileSync(join(dist, 'gateway.mjs'))
+  assert.ok(isAscii(text))
 })
 
 test('bundle: names no file of the machine that built it', () => {

@@ -57,7 +57,7 @@ test('deploy systemd: stopping leaves time for the drain window', () => {
 
 test('deploy systemd: Node is given what the launcher of a checkout gives it', () => {
   const launcher = readFileSync(join(deploy, '..', '..', 'bin', 'gateway'), 'utf8')
-  const flag = /^young=(--\S+)$/m.exec(launcher)?.[1]
-  assert.ok(flag !== undefined)
-  assert.ok(text.includes(`/node ${flag} /opt/apps-gateway/gateway.mjs`))
+  const flags = [...launcher.matchAll(/^\w+=(--\S+)$/gm)].map(([, flag]) => flag)
+  assert.equal(flags.length, 3)
+  assert.ok(text.includes(`/node ${flags.join(' ')} /opt/apps-gateway/gateway.mjs`))
 })

@@ -70,8 +70,10 @@ export type ScanResult =
 
 /** One `"key": value` of the top-level object: offsets, ends exclusive, quotes included. */
 interface Member {
-  readonly name: string | undefined
+  /** The key as text, undefined when it has none; null: it is ASCII that stands for itself. */
+  readonly name: string | null | undefined
   readonly keyStart: number
+  readonly keyEnd: number
   readonly valueStart: number
   readonly valueEnd: number
 }
@@ -86,7 +88,7 @@ export function scanJsonBody(bytes: Uint8Array): ScanResult {
   const members: Member[] = []
   const end = walkMembers(bytes, start, members)
   if (!isWhole(bytes, end)) return { kind: 'invalid' }
-  const key = findDuplicate(members)
+  const key = findDuplicate(bytes, members)
   if (key !== undefined) return { kind: 'duplicate', key }
   return { kind: 'ok', body: createJsonBody(bytes, start, members) }
 }
@@ -108,7 +110,8 @@ function walkMembers(bytes: Uint8Array, start: number, members: Member[]): numbe
     if (valueStart === invalid) return invalid
     const valueEnd = skipValue(source, valueStart)
     if (valueEnd === invalid) return invalid
-    members.push({ name: readName(bytes, keyStart, keyEnd), keyStart, valueStart, valueEnd })
+    const name = isPlain(bytes, keyStart, keyEnd) ? null : readName(bytes, keyStart, keyEnd)
+    members.push({ name, keyStart, keyEnd, valueStart, valueEnd })
     at = skipSpace(bytes, valueEnd)
     const next = bytes[at++]
     if (next === 0x7d) return at
@@ -117,14 +120,41 @@ function walkMembers(bytes: Uint8Array, start: number, members: Member[]): numbe
   }
 }
 
+/** Whether a string is spelled as nearly all are: without escapes, in ASCII, and not too long. */
+function isPlain(bytes: Uint8Array, start: number, end: number): boolean {
+  if (end - start > keyMaxBytes) return false
+  for (let at = start; at < end; at++) {
+    const byte = bytes[at] ?? 0
+    if (byte === 0x5c || byte >= 0x80) return false
+  }
+  return true
+}
+
 /** The key between `start` and `end` with its escapes resolved: `"mod\u0065l"` is `model`. */
 function readName(bytes: Uint8Array, start: number, end: number): string | undefined {
   if (end - start > keyMaxBytes) return undefined
   return String(parseSpan(bytes, start, end))
 }
 
-function findDuplicate(members: readonly Member[]): string | undefined {
-  return uniqueKeys.find((key) => members.filter(({ name }) => name === key).length > 1)
+/** A plain key is compared where it stands: a text made of each would cost more than the walk. */
+function isNamed(bytes: Uint8Array, { name, keyStart, keyEnd }: Member, key: string): boolean {
+  if (name !== null) return name === key
+  if (keyEnd - keyStart - 2 !== key.length) return false
+  for (let index = 0; index < key.length; index++) {
+    if (bytes[keyStart + 1 + index] !== key.charCodeAt(index)) return false
+  }
+  return true
+}
+
+function nameOf(bytes: Uint8Array, { name, keyStart, keyEnd }: Member): string | undefined {
+  return name === null ? textOf(bytes, keyStart + 1, keyEnd - 1) : name
+}
+
+function findDuplicate(bytes: Uint8Array, members: readonly Member[]): string | undefined {
+  return uniqueKeys.find((key) => {
+    const first = members.findIndex((member) => isNamed(bytes, member, key))
+    return first !== -1 && members.findLastIndex((member) => isNamed(bytes, member, key)) !== first
+  })
 }
 
 /** Parses a span that the walk has found to be one JSON value. */
@@ -138,17 +168,22 @@ function textOf(bytes: Uint8Array, start: number, end: number): string {
 }
 
 function createJsonBody(bytes: Uint8Array, start: number, members: readonly Member[]): JsonBody {
-  const find = (key: string): Member | undefined => members.findLast(({ name }) => name === key)
+  const find = (key: string): Member | undefined =>
+    members.findLast((member) => isNamed(bytes, member, key))
   const value = (key: string): unknown => {
     const member = find(key)
     if (member === undefined || member.valueEnd - member.valueStart > valueMaxBytes)
       return undefined
-    return parseSpan(bytes, member.valueStart, member.valueEnd)
+    const { valueStart, valueEnd } = member
+    if (bytes[valueStart] === 0x22 && isPlain(bytes, valueStart, valueEnd)) {
+      return textOf(bytes, valueStart + 1, valueEnd - 1)
+    }
+    return parseSpan(bytes, valueStart, valueEnd)
   }
   const body: JsonBody = {
     bytes,
     value,
-    keys: () => members.flatMap(({ name }) => name ?? []),
+    keys: () => members.flatMap((member) => nameOf(bytes, member) ?? []),
     has: (key) => find(key) !== undefined,
     stringValue(key) {
       const found = value(key)
@@ -162,25 +197,31 @@ function createJsonBody(bytes: Uint8Array, start: number, members: readonly Memb
       const member = find(key)
       return member !== undefined && isTruthy(bytes, member)
     },
-    edit: (edits) => splice(bytes, editSplices(start, members, edits)),
+    edit: (edits) => splice(bytes, editSplices(bytes, start, members, edits)),
     without(key) {
       // The key stands once at most, so one cut takes it out.
-      const [cut] = editSplices(start, members, [{ kind: 'remove', key }])
+      const [cut] = editSplices(bytes, start, members, [{ kind: 'remove', key }])
       if (cut === undefined) return body
-      return createJsonBody(splice(bytes, [cut]), start, moveUp(members, key, cut))
+      const others = members.filter((member) => !isNamed(bytes, member, key))
+      return createJsonBody(splice(bytes, [cut]), start, moveUp(others, cut))
     },
   }
   return body
 }
 
-/** Where the members lie once the one named `key` is cut out: no second walk over megabytes. */
-function moveUp(members: readonly Member[], key: string, cut: Splice): readonly Member[] {
+/** Where the members lie once another one is cut out: no second walk over megabytes. */
+function moveUp(members: readonly Member[], cut: Splice): readonly Member[] {
   const by = cut.end - cut.start
-  return members.flatMap((member) => {
-    const { name, keyStart, valueStart, valueEnd } = member
-    if (name === key) return []
-    if (keyStart < cut.start) return [member]
-    return [{ name, keyStart: keyStart - by, valueStart: valueStart - by, valueEnd: valueEnd - by }]
+  return members.map((member) => {
+    const { name, keyStart, keyEnd, valueStart, valueEnd } = member
+    if (keyStart < cut.start) return member
+    return {
+      name,
+      keyStart: keyStart - by,
+      keyEnd: keyEnd - by,
+      valueStart: valueStart - by,
+      valueEnd: valueEnd - by,
+    }
   })
 }
 
@@ -210,13 +251,16 @@ interface Splice {
 }
 
 function editSplices(
+  bytes: Uint8Array,
   open: number,
   members: readonly Member[],
   edits: readonly JsonEdit[],
 ): Splice[] {
   const last = new Map(edits.map((edit) => [edit.key, edit]))
-  const editOf = (member: Member): JsonEdit | undefined =>
-    member.name === undefined ? undefined : last.get(member.name)
+  const editOf = (member: Member): JsonEdit | undefined => {
+    const name = nameOf(bytes, member)
+    return name === undefined ? undefined : last.get(name)
+  }
   const lastKept = members.findLastIndex((member) => editOf(member)?.kind !== 'remove')
   const splices: Splice[] = []
   for (const [index, member] of members.entries()) {
@@ -232,7 +276,7 @@ function editSplices(
   }
   const added = edits.flatMap((edit) => {
     const applies = edit.kind === 'set' && last.get(edit.key) === edit
-    if (!applies || members.some(({ name }) => name === edit.key)) return []
+    if (!applies || members.some((member) => isNamed(bytes, member, edit.key))) return []
     return [`${JSON.stringify(edit.key)}:${JSON.stringify(edit.value)}`]
   })
   // What is removed at the end goes with the comma before it, and new keys take its place.

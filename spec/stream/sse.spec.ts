@@ -392,3 +392,38 @@ test('sse: bytes that are no UTF-8 and bytes of any value do no harm', () => {
     }
   }
 })
+
+test('sse: an event is reported alike however long it is and whatever its type is', () => {
+  for (const length of [0, 1, 4094, 4095, 4096, 4097, 9000]) {
+    for (const type of ['ping', 'message_start', 'big', '', 'x'.repeat(64), ' two  spaces ']) {
+      const data = `${'a'.repeat(length)}é😀`
+      const text = `event: ${type}\ndata: ${data}\n\nevent: ping\ndata: {}\n\n`
+      const bytes = Buffer.from(text)
+      const expected = reference(text)
+      assert.equal(expected.length, 2)
+      const cut = bytes.length >> 1
+      for (const chunks of [[bytes], [bytes.subarray(0, cut), bytes.subarray(cut)]]) {
+        assert.deepEqual(collect(chunks), expected)
+        const dropped = expected.map((event) => ({ ...event, data: null }))
+        assert.deepEqual(
+          collect(chunks, () => false),
+          dropped,
+        )
+      }
+    }
+  }
+})
+
+test('sse: data above the bound of what is kept is not kept, in whatever way it is read', () => {
+  const seen: (number | null)[] = []
+  const scanner = createSseScanner(
+    { wants: () => true, event: (_type, data) => void seen.push(data && data.length) },
+    10,
+  )
+  for (const length of [10, 11]) {
+    const text = `event: e\ndata: ${'x'.repeat(length)}\n\n`
+    scanner.push(Buffer.from(text))
+    for (const byte of Buffer.from(text)) scanner.push(Uint8Array.of(byte))
+  }
+  assert.deepEqual(seen, [10, 10, null, null])
+})

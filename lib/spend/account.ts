@@ -37,6 +37,12 @@ export class Allowance {
     return this.lease - this.since.total - this.held
   }
 
+  /** Whether there are `cents` left of the lease, and any at all. */
+  covers(cents: number): boolean {
+    const { free } = this
+    return free > 0 && free >= cents
+  }
+
   get isHalfUsed(): boolean {
     return this.free <= this.lease / 2
   }
@@ -115,6 +121,8 @@ export class Account extends Allowance {
   /** … and a refusal is remembered from the answer on, or slow ones would never be. */
   #answeredAt = Number.NEGATIVE_INFINITY
   #period: Period | null = null
+  /** A cap of the caller's own limits something. */
+  #isCapped = false
   #identityAt = Number.NEGATIVE_INFINITY
   #identity: Caller | null = null
 
@@ -133,6 +141,7 @@ export class Account extends Allowance {
     answeredAt: number,
   ): void {
     this.caps = state.caps
+    this.#isCapped = state.caps.some(({ cap }) => cap !== null)
     this.pools = pools
     this.poolNames = state.pools.map(({ group }) => group)
     this.synced(state.lease)
@@ -144,21 +153,17 @@ export class Account extends Allowance {
 
   /** Whether something limits this caller. */
   get isLimited(): boolean {
-    return this.pools.length > 0 || this.caps.some(({ cap }) => cap !== null)
+    return this.#isCapped || this.pools.length > 0
   }
 
   standing(now: number): Standing {
-    const periods = periodsAt(now)
-    const caps = this.caps.map((cap) => ({
-      ...cap,
-      spent: cap.spent + this.since.from(periods[cap.period].startsAt),
-    }))
+    const { startsAt } = periodsAt(now).monthly
     const pools = this.pools.map(({ limit, spent, since }, index): PoolState => ({
       group: this.poolNames[index] ?? '',
       limit,
-      spent: spent + since.from(periods.monthly.startsAt),
+      spent: spent + since.from(startsAt),
     }))
-    return standingOf(caps, pools, now)
+    return standingOf(this.caps, pools, now, this.since)
   }
 
   /**
@@ -203,12 +208,13 @@ export class Account extends Allowance {
 
   /** Whether the lease, and that of each pool, covers `cents` more and is not used up. */
   hasRoomFor(cents: number): boolean {
-    return this.#limits().every(({ free }) => free > 0 && free >= cents)
+    if (this.#isCapped && !this.covers(cents)) return false
+    for (const pool of this.pools) if (!pool.covers(cents)) return false
+    return true
   }
 
   #limits(): readonly Allowance[] {
-    const isOwnLimited = this.caps.some(({ cap }) => cap !== null)
-    return isOwnLimited ? [this, ...this.pools] : this.pools
+    return this.#isCapped ? [this, ...this.pools] : this.pools
   }
 
   hold(cents: number): void {

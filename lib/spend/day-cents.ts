@@ -6,12 +6,18 @@
 /** No price is that small. */
 const roundingCents = 1e-9
 
+interface Day {
+  /** When it begins, milliseconds since the epoch. */
+  readonly at: number
+  cents: number
+}
+
 export class DayCents {
   /** Nearly always one: what waits is written within moments. */
-  readonly #days: Map<number, number>
+  readonly #days: Day[]
 
-  constructor(days: Iterable<readonly [number, number]> = []) {
-    this.#days = new Map(days)
+  constructor(days: readonly Day[] = []) {
+    this.#days = days.map(({ at, cents }) => ({ at, cents }))
   }
 
   get total(): number {
@@ -21,22 +27,30 @@ export class DayCents {
   /** Of the days that begin at `startsAt` or later. */
   from(startsAt: number): number {
     let sum = 0
-    for (const [day, cents] of this.#days) if (day >= startsAt) sum += cents
+    for (const { at, cents } of this.#days) if (at >= startsAt) sum += cents
     return sum
   }
 
   add(day: number, cents: number): void {
-    this.#days.set(day, (this.#days.get(day) ?? 0) + cents)
+    const known = this.#find(day)
+    if (known === undefined) this.#days.push({ at: day, cents })
+    else known.cents += cents
   }
 
   take(day: number, cents: number): void {
-    const left = (this.#days.get(day) ?? 0) - cents
+    const known = this.#find(day)
+    if (known === undefined) return
+    known.cents -= cents
     // Rounding of sums must not leave a debt of a millionth of a cent for ever.
-    if (left > roundingCents) this.#days.set(day, left)
-    else this.#days.delete(day)
+    if (known.cents <= roundingCents) this.#days.splice(this.#days.indexOf(known), 1)
   }
 
   copy(): DayCents {
     return new DayCents(this.#days)
+  }
+
+  #find(day: number): Day | undefined {
+    for (const known of this.#days) if (known.at === day) return known
+    return undefined
   }
 }

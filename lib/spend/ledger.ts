@@ -148,7 +148,8 @@ class ReplicaLedger implements Ledger {
     const time = this.#time()
     const account = this.#accounts.of(caller)
     const cents = toCents(amount)
-    for (const allowance of [account, ...account.pools]) allowance.accrue(cents, time)
+    account.accrue(cents, time)
+    for (const pool of account.pools) pool.accrue(cents, time)
     this.#pending.add(caller, amount, time.now, account.takeIdentity(caller, time.elapsed))
     this.#touched.add(account)
     this.#oldestAt ??= time.elapsed

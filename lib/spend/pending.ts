@@ -61,10 +61,17 @@ export function countedBy(batch: Batch | null): {
   return { bySub, byGroup }
 }
 
+function addTo(row: Row, amount: Amount, identity: boolean): void {
+  row.amount += amount
+  row.identity ||= identity
+}
+
 class PendingSpend implements Pending {
   readonly #log: Log
   readonly #rowsMax: number
   readonly #rows = new Map<string, Row>()
+  /** The row each caller was last added to, until rows are cut: a key is the length of all groups. */
+  #lastRows = new WeakMap<Caller, Row>()
   readonly #batches: Batch[] = []
   #lost: Amount = 0n
   #hasWarned = false
@@ -84,19 +91,24 @@ class PendingSpend implements Pending {
 
   add(caller: Caller, amount: Amount, nowMs: number, identity: boolean): void {
     const { daily, weekly, monthly } = periodsAt(nowMs)
+    const last = this.#lastRows.get(caller)
+    if (last?.day === daily.key) {
+      addTo(last, amount, identity)
+      return
+    }
     const { sub, groups } = caller
     const key = JSON.stringify([daily.key, sub, groups])
-    const row = this.#rows.get(key)
-    if (row !== undefined) {
-      row.amount += amount
-      row.identity ||= identity
+    const known = this.#rows.get(key)
+    if (known !== undefined) {
+      this.#lastRows.set(caller, known)
+      addTo(known, amount, identity)
       return
     }
     if (this.#rows.size >= this.#rowsMax) {
       this.#lose(sub, amount)
       return
     }
-    this.#rows.set(key, {
+    const row: Row = {
       sub,
       groups,
       day: daily.key,
@@ -106,7 +118,9 @@ class PendingSpend implements Pending {
       identity,
       email: caller.email ?? null,
       name: caller.name ?? null,
-    })
+    }
+    this.#rows.set(key, row)
+    this.#lastRows.set(caller, row)
     this.#warnOfBound()
   }
 
@@ -142,6 +156,7 @@ class PendingSpend implements Pending {
 
   #cut(): void {
     const entries: Entry[] = []
+    this.#lastRows = new WeakMap()
     for (const [key, { amount, ...row }] of this.#rows) {
       this.#rows.delete(key)
       entries.push({ ...row, cents: toCents(amount) })

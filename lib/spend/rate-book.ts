@@ -83,13 +83,31 @@ export function createRateBook({ pricing, prices, models }: RateBookConfig): Rat
     byId.size === 0 ? undefined : (byId.get(sent.toLowerCase()) ?? byId.get(asked.toLowerCase()))
   const findByModel = ({ byModel }: Rows, { sent, asked }: Served): Tariff | undefined =>
     names.find(sent, byModel) ?? names.find(asked, byModel)
-  return {
-    unknown: tariffOf(unknownPrice),
-    find(served) {
-      const own = overrides.get(served.upstream)
-      const override = own && (findById(own, served) ?? findByModel(own, served))
-      return override ?? findById(list, served) ?? findByModel(list, served) ?? null
-    },
+  const find = (served: Served): Tariff | null => {
+    const own = overrides.get(served.upstream)
+    const override = own && (findById(own, served) ?? findByModel(own, served))
+    return override ?? findById(list, served) ?? findByModel(list, served) ?? null
+  }
+  return { unknown: tariffOf(unknownPrice), find: remembering(find) }
+}
+
+/** What clients ask for, a few names at a time. They choose them, so there are bounds. */
+const rememberedMax = 1000
+const rememberedMaxLength = 256
+
+/** Recognising a model is some regular expressions; nearly all replies are those of a few. */
+function remembering(find: RateBook['find']): RateBook['find'] {
+  const found = new Map<string, { readonly served: Served; readonly tariff: Tariff | null }>()
+  return (served) => {
+    const known = found.get(served.asked)
+    if (known?.served.sent === served.sent && known.served.upstream === served.upstream) {
+      return known.tariff
+    }
+    const tariff = find(served)
+    if (served.asked.length > rememberedMaxLength) return tariff
+    if (found.size >= rememberedMax) found.clear()
+    found.set(served.asked, { served, tariff })
+    return tariff
   }
 }
 

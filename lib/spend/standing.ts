@@ -32,13 +32,21 @@ export function isSpent(spent: number, cents: bigint): boolean {
   return spent >= Number(cents)
 }
 
+/** What was spent beside the figures of a cap, of the days from `startsAt` on. */
+export interface SpentSince {
+  from(startsAt: number): number
+}
+
+const nothingSince: SpentSince = { from: () => 0 }
+
 export function standingOf(
   caps: readonly CapState[],
   pools: readonly PoolState[],
   nowMs: number,
+  since: SpentSince = nothingSince,
 ): Standing {
   const periods = periodsAt(nowMs)
-  const decisive = decisiveCap(describeCaps(caps, periods))
+  const decisive = decisiveCap(describeCaps(caps, periods, since))
   if (decisive !== undefined && isSpent(decisive.spent, decisive.cents)) {
     return { kind: 'over-cap', cap: decisive }
   }
@@ -53,8 +61,13 @@ export function standingOf(
 
 /** The cap that is spoken of: of those that are spent the one that resets last, else the fullest. */
 export function decisiveCap(limited: readonly DescribedCap[]): DescribedCap | undefined {
-  const over = limited.filter(({ spent, cents }) => isSpent(spent, cents))
-  return over.length > 0 ? over.toSorted(byReset)[0] : limited.toSorted(byShare)[0]
+  let last: DescribedCap | undefined
+  let fullest: DescribedCap | undefined
+  for (const cap of limited) {
+    if (fullest === undefined || byShare(cap, fullest) < 0) fullest = cap
+    if (isSpent(cap.spent, cap.cents) && (last === undefined || byReset(cap, last) < 0)) last = cap
+  }
+  return last ?? fullest
 }
 
 /** Spent as a share of the cap, unrounded. A cap of 0 is full. */
@@ -63,10 +76,18 @@ export function utilization({ spent, cents }: Pick<DescribedCap, 'spent' | 'cent
 }
 
 /** The caps that limit something. */
-export function describeCaps(caps: readonly CapState[], periods: Periods): DescribedCap[] {
-  return caps.flatMap(({ period, cap, spent, source }) =>
-    cap === null ? [] : [{ period, cents: cap, spent, source, endsAt: periods[period].endsAt }],
-  )
+export function describeCaps(
+  caps: readonly CapState[],
+  periods: Periods,
+  since: SpentSince = nothingSince,
+): DescribedCap[] {
+  const limited: DescribedCap[] = []
+  for (const { period, cap: cents, spent: known, source } of caps) {
+    if (cents === null) continue
+    const { startsAt, endsAt } = periods[period]
+    limited.push({ period, cents, spent: known + since.from(startsAt), source, endsAt })
+  }
+  return limited
 }
 
 /** The fullest first; of two that are as full the longer one. */

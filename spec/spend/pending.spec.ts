@@ -36,6 +36,33 @@ test('pending: what one person spends on a day is one row, added exactly', () =>
   )
 })
 
+test('pending: one caller who goes on spending is added to the row of the day, then to the next batch', () => {
+  const pending = createPending(createRecorder().log)
+  const same = caller('u')
+  const other = caller('u', ['ops'])
+  const add = (who: Caller, value: number, at = now, identity = false): void =>
+    pending.add(who, cents(value), at, identity)
+  add(same, 1)
+  add(same, 2, now, true)
+  add(other, 4)
+  add(same, 8)
+  add(same, 16, now + 2000)
+  add(same, 32)
+  const sums = () => {
+    const batch = pending.next()
+    pending.settled(batch?.id ?? '')
+    return batch?.entries.map((row) => [row.day, row.groups[0], row.cents, row.identity])
+  }
+  assert.deepEqual(sums(), [
+    ['2026-11-27', 'eng', 43, true],
+    ['2026-11-27', 'ops', 4, false],
+    ['2026-11-28', 'eng', 16, false],
+  ])
+  add(same, 64)
+  assert.deepEqual(sums(), [['2026-11-27', 'eng', 64, false]])
+  assert.ok(pending.isEmpty)
+})
+
 test('pending: a batch keeps its id until it is settled, and what comes meanwhile waits', () => {
   const pending = createPending(createRecorder().log)
   pending.add(caller('u'), cents(1), now, false)

@@ -179,3 +179,21 @@ test('rate book: the multiplier is on everything', () => {
   }
   assert.equal(toCents(plain.unknown.webSearch), 1)
 })
+
+test('rate book: what was found before is found again for the same three names only', () => {
+  const book = bookOf({
+    overrides: [override('anthropic', 'own', 1), override('aws', 'own', 2)],
+    prices: [priceRow('added', 4)],
+  })
+  const long = `own-${'x'.repeat(1000)}`
+  for (let round = 0; round < 3; round++) {
+    assert.equal(inputRate(book, 'own', 'asked', 'anthropic'), 1)
+    assert.equal(inputRate(book, 'own', 'asked', 'aws'), 2)
+    assert.equal(inputRate(book, 'added', 'asked', 'aws'), 4)
+    assert.equal(inputRate(book, 'x1', 'asked', 'aws'), null)
+    assert.equal(inputRate(book, 'own', long, 'anthropic'), 1)
+    assert.equal(inputRate(book, 'x1', long, 'anthropic'), null)
+    // Far more names than are remembered.
+    for (let index = 0; index < 1500; index++) inputRate(book, 'own', `other-${index}`)
+  }
+})

@@ -3,6 +3,8 @@
  * `dispatcher.ts` implements it on undici with the guard, pinning, proxies and private CAs;
  * `purpose.ts` makes one for each way of leaving.
  */
+import type { Cancellation } from '../kernel/cancellation.ts'
+
 export interface EgressRequest {
   readonly method: string
   /** `http:` or `https:`; anything else is refused. */
@@ -16,7 +18,7 @@ export interface EgressRequest {
   readonly headers: readonly string[]
   readonly body?: Uint8Array | string | null
   /** Ends the exchange at once, before the head or after it, with the signal's reason. */
-  readonly signal?: AbortSignal
+  readonly signal?: Cancellation
   /** Until the response head is complete, connecting included. Fails with `DeadlineExceeded`. */
   readonly headTimeoutMs: number
   /**

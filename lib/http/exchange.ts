@@ -4,6 +4,7 @@
  */
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Caller } from '../kernel/caller.ts'
+import type { Cancellation } from '../kernel/cancellation.ts'
 import type { Tap } from '../stream/tap.ts'
 
 export interface Exchange {
@@ -21,7 +22,7 @@ export interface Exchange {
   /** After `trusted_proxies` (spec 07 section 8). */
   readonly clientAddress: string
   /** Aborts with `ClientGone` when the client's connection closes before the reply is out. */
-  readonly signal: AbortSignal
+  readonly signal: Cancellation
   /** `clock.elapsed()` when the head was parsed, milliseconds. */
   readonly startedAt: number
   /**

@@ -5,6 +5,7 @@
  */
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import { randomUUID } from 'node:crypto'
+import { type Cancellation, Canceller } from '../kernel/cancellation.ts'
 import { readBody, type BodyLimits } from './body.ts'
 import type { Exchange } from './exchange.ts'
 import type { Target } from './target.ts'
@@ -51,7 +52,7 @@ export class ServedExchange implements Exchange {
   readonly #req: IncomingMessage
   readonly #res: ServerResponse
   readonly #body: BodyLimits
-  #abort: AbortController | null = null
+  #canceller: Canceller | null = null
   #bytes: Promise<Uint8Array> | null = null
 
   constructor(parts: ServedExchangeParts) {
@@ -69,12 +70,12 @@ export class ServedExchange implements Exchange {
     this.startedAt = parts.startedAt
   }
 
-  get signal(): AbortSignal {
-    if (this.#abort === null) {
-      this.#abort = new AbortController()
-      if (this.gone !== null) this.#abort.abort(this.gone)
+  get signal(): Cancellation {
+    if (this.#canceller === null) {
+      this.#canceller = new Canceller()
+      if (this.gone !== null) this.#canceller.abort(this.gone)
     }
-    return this.#abort.signal
+    return this.#canceller
   }
 
   headerLines(name: string): readonly string[] {
@@ -99,7 +100,10 @@ export class ServedExchange implements Exchange {
   lose(reason: Error): void {
     if (this.gone !== null) return
     this.gone = reason
-    this.#abort?.abort(reason)
-    this.onGone?.(reason)
+    try {
+      this.#canceller?.abort(reason)
+    } finally {
+      this.onGone?.(reason)
+    }
   }
 }

@@ -10,6 +10,7 @@ import type { Egress } from '../egress/egress.ts'
 import { readBounded } from '../egress/fetch.ts'
 import { DeadlineExceeded } from '../kernel/abort.ts'
 import type { Caller } from '../kernel/caller.ts'
+import { abortWith, type Cancellation } from '../kernel/cancellation.ts'
 import type { Clock } from '../kernel/clock.ts'
 import { fail } from '../kernel/errors.ts'
 import type { Audit, Log } from '../kernel/log.ts'
@@ -28,7 +29,7 @@ export interface Question {
   readonly body: JsonBody
   readonly caller: Caller
   readonly requestId: string
-  readonly signal: AbortSignal
+  readonly signal: Cancellation
 }
 
 export interface PolicyWebhook {
@@ -113,13 +114,14 @@ function createAsker(
     const timer = clock.after(timeoutMs, () =>
       limit.abort(new DeadlineExceeded('the webhook', timeoutMs)),
     )
+    const unlink = abortWith(question.signal, limit)
     try {
       const response = await egress.request({
         method: 'POST',
         url: address,
         headers: headersFor(question),
         body: compose(question),
-        signal: AbortSignal.any([question.signal, limit.signal]),
+        signal: limit.signal,
         headTimeoutMs: timeoutMs,
         bodySilenceMs: timeoutMs,
       })
@@ -132,6 +134,7 @@ function createAsker(
       return none('engine_error', describeFailure(error))
     } finally {
       timer.cancel()
+      unlink()
     }
   }
 }

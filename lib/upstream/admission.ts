@@ -4,6 +4,7 @@
  * before a body is read, left when the answer is over. Not a rate limit: in normal operation
  * nobody ever waits here.
  */
+import type { Cancellation } from '../kernel/cancellation.ts'
 import type { Clock } from '../kernel/clock.ts'
 import { fail, GatewayError } from '../kernel/errors.ts'
 import type { Log } from '../kernel/log.ts'
@@ -44,7 +45,7 @@ export interface Admission {
    * Waits for room for one request with a body of `bytes`; throws `inference/overloaded` after
    * ten seconds, or the signal's reason.
    */
-  enter(bytes: number, signal: AbortSignal): Promise<Place> | Place
+  enter(bytes: number, signal: Cancellation): Promise<Place> | Place
   readonly open: number
   readonly waiting: number
 }
@@ -121,7 +122,7 @@ export function createAdmission(limits: AdmissionLimits, clock: Clock, log: Log)
 function waitForTurn(
   queue: Set<Waiter>,
   bytes: number,
-  signal: AbortSignal,
+  signal: Cancellation,
   clock: Clock,
 ): Promise<Place> {
   return new Promise((resolve, reject) => {

@@ -4,6 +4,7 @@
  * SDK's, loaded with the first request that needs it; `token-cache.ts` bounds and keeps it.
  */
 import type { Caller } from '../kernel/caller.ts'
+import type { Cancellation } from '../kernel/cancellation.ts'
 import type { Credentials } from './credentials-config.ts'
 import { createTokenCache, type Expiring, type TokenSource } from './token-cache.ts'
 import type { ProviderDeps } from './upstream.ts'
@@ -20,7 +21,7 @@ export interface ExpiringKeys extends Expiring {
 }
 
 /** Keys for a request of `caller`; rejects with why there are none, or the signal's reason. */
-export type AwsIdentity = (caller: Caller, signal: AbortSignal) => Promise<AwsKeys>
+export type AwsIdentity = (caller: Caller, signal: Cancellation) => Promise<AwsKeys>
 
 /** Keys without an end, of a file say, are asked for again within this: somebody rotates them. */
 const endlessKeysMs = 15 * 60_000

@@ -6,6 +6,7 @@
  */
 import { describeFailure } from '../egress/describe-failure.ts'
 import { DeadlineExceeded } from '../kernel/abort.ts'
+import type { Cancellation } from '../kernel/cancellation.ts'
 import type { ProviderDeps } from './upstream.ts'
 
 export interface Expiring {
@@ -26,7 +27,7 @@ export interface TokenCache<T extends Expiring> {
    * A credential that holds now; waits only when there is none. Rejects with the source's failure,
    * with `DeadlineExceeded`, or with the signal's reason.
    */
-  get(signal: AbortSignal): Promise<T>
+  get(signal: Cancellation): Promise<T>
   /** The provider refused `token`: it may have been revoked, so another is fetched. */
   refuse(token: T): void
 }
@@ -121,7 +122,7 @@ export function fixedToken(value: string): TokenCache<Token> {
 }
 
 /** `promise`, or the signal's reason when that comes first; the promise goes on unheard. */
-async function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+async function orAborted<T>(promise: Promise<T>, signal: Cancellation): Promise<T> {
   let stop = (): void => {}
   const aborted = new Promise<never>((_, reject) => {
     stop = () => reject(signal.reason)

@@ -5,6 +5,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Egress } from '../egress/egress.ts'
 import type { Caller } from '../kernel/caller.ts'
+import type { Cancellation } from '../kernel/cancellation.ts'
 import type { Clock } from '../kernel/clock.ts'
 import type { Log } from '../kernel/log.ts'
 import type { HeaderList } from '../http/exchange.ts'
@@ -28,7 +29,7 @@ export interface Ask {
   readonly caller: Caller
   readonly requestId: string
   /** Aborts with `ClientGone`. */
-  readonly signal: AbortSignal
+  readonly signal: Cancellation
 }
 
 /** An upstream's answer with its body still to be read. Whoever holds it reads or cancels it. */

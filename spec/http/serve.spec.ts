@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import type { Exchange } from '../../lib/http/exchange.ts'
 import { json, text } from '../../lib/http/reply.ts'
 import { ClientGone } from '../../lib/kernel/abort.ts'
+import type { Cancellation } from '../../lib/kernel/cancellation.ts'
 import { fail } from '../../lib/kernel/errors.ts'
 import {
   eventually,
@@ -164,7 +165,7 @@ test('serve: an answer for a client that is gone is dropped: body cancelled, tap
 })
 
 test('serve: after its answer a request’s signal never aborts', async () => {
-  let signal: AbortSignal | undefined
+  let signal: Cancellation | undefined
   const look = openRoute('/look', (exchange) => {
     signal = exchange.signal
     return json(200, {})
@@ -178,7 +179,7 @@ test('serve: after its answer a request’s signal never aborts', async () => {
 })
 
 test('serve: handlers of one connection do not share a signal', async () => {
-  const signals: AbortSignal[] = []
+  const signals: Cancellation[] = []
   const look = openRoute('/look', (exchange) => {
     signals.push(exchange.signal)
     return text(200, '')

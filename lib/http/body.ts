@@ -23,14 +23,26 @@ export interface BodyLimits {
 }
 
 /** Rejects with `http/payload-too-large`, `http/body-timeout` or `ClientGone`. */
-export function readBody(
+export async function readBody(req: IncomingMessage, limits: BodyLimits): Promise<Uint8Array> {
+  const length = bodyLength(req)
+  if (length === 0) return new Uint8Array(0)
+  if (length > limits.bytesMax) return fail('http/payload-too-large')
+  // The parser tells of a head before it reads on: what came with it is there in a moment.
+  await Promise.resolve()
+  if (req.complete && req.readableLength === length) {
+    const bytes: unknown = req.read()
+    if (bytes instanceof Uint8Array) return bytes
+  }
+  return receive(req, length, limits)
+}
+
+/** What has not arrived yet, and may never. */
+function receive(
   req: IncomingMessage,
+  length: number,
   { bytesMax, watchdog }: BodyLimits,
 ): Promise<Uint8Array> {
-  const length = bodyLength(req)
-  if (length === 0) return Promise.resolve(new Uint8Array(0))
   return new Promise((resolve, reject) => {
-    if (length > bytesMax) fail('http/payload-too-large')
     const store = createStore(Math.min(length, bytesMax))
     const expire = (): void => settle(() => reject(new GatewayError('http/body-timeout')))
     const idle = watchdog.start(idleMs, expire)
@@ -48,6 +60,7 @@ export function readBody(
       outcome()
     }
     req.on('data', onData).on('end', onEnd).on('close', onClose)
+    if (req.closed) onClose()
   })
 }
 

@@ -57,6 +57,24 @@ test('body: the way it is cut into packets does not matter', async () => {
   })
 })
 
+test('body: what comes with its head and what comes after it is the same body', async () => {
+  await withGateway({ routes }, async ({ port }) => {
+    const wire = await open(port)
+    for (const size of [1, 1000, 30_000]) {
+      const head = Buffer.from(post('/digest', size))
+      for (const cut of [0, head.length, head.length + 1, head.length + size - 1]) {
+        const body = randomBytes(size)
+        const whole = Buffer.concat([head, body])
+        if (cut > 0) wire.socket.write(whole.subarray(0, cut))
+        await new Promise((resolve) => setTimeout(resolve, 5))
+        wire.socket.write(whole.subarray(cut))
+        await wire.until(`{"length":${size},"digest":"${digest(body)}"}`)
+      }
+    }
+    wire.socket.destroy()
+  })
+})
+
 test('body: none is an empty one', async () => {
   await withGateway({ routes }, async ({ port }) => {
     const empty = `{"length":0,"digest":"${digest(new Uint8Array(0))}"}`

@@ -6,7 +6,7 @@
 import type { Dispatcher } from 'undici'
 import { DeadlineExceeded, UpstreamBroke } from '../kernel/abort.ts'
 import type { Clock, Timer } from '../kernel/clock.ts'
-import { BodyFeed } from './body-feed.ts'
+import { BodyFeed, type Source } from './body-feed.ts'
 import { type Connections, createConnections } from './connections.ts'
 import { describeFailure, failureCode } from './describe-failure.ts'
 import type { Egress, EgressRequest, EgressResponse } from './egress.ts'
@@ -38,7 +38,7 @@ export function createEgress(options: EgressOptions): Egress {
     return new Promise((resolve, reject) => {
       const connection = connections.take(url.origin)
       const giveBack = (isUsable: boolean): void => connections.giveBack(connection, isUsable)
-      const handler = createHandler(wanted, clock, { resolve, reject, giveBack })
+      const handler = new ExchangeHandler(wanted, { resolve, reject, giveBack }, clock)
       const { body, contentLength } = createSentBody(wanted.body ?? null)
       const headers = wanted.headers.slice()
       if (contentLength !== null) headers.push('content-length', String(contentLength))
@@ -90,6 +90,7 @@ function open(options: EgressOptions): Connections {
   })
 }
 
+/** Who asked, and who lent the connection. */
 interface Exchange {
   readonly resolve: (response: EgressResponse) => void
   readonly reject: (error: Error) => void
@@ -97,66 +98,96 @@ interface Exchange {
   readonly giveBack: (isUsable: boolean) => void
 }
 
-function createHandler(
-  { signal, headTimeoutMs, bodySilenceMs }: EgressRequest,
-  clock: Clock,
-  { resolve, reject, giveBack }: Exchange,
-): Dispatcher.DispatchHandler {
-  let exchange: Dispatcher.DispatchController | null = null
-  let feed: BodyFeed | null = null
+/** One request and its answer, as undici tells of them. */
+class ExchangeHandler implements Dispatcher.DispatchHandler, Source {
+  readonly #request: EgressRequest
+  readonly #exchange: Exchange
+  #headTimer: Timer | null
+  #controller: Dispatcher.DispatchController | null = null
+  #feed: BodyFeed | null = null
   /** Why this side gave up; undici then reports the same error back. */
-  let stopped: Error | null = null
+  #stopped: Error | null = null
 
-  const stop = (reason: Error): void => {
-    stopped = reason
-    settleHead()
-    if (feed === null) reject(reason)
-    else feed.stop(reason)
-    signal?.removeEventListener('abort', onAbort)
+  constructor(request: EgressRequest, exchange: Exchange, clock: Clock) {
+    const { headTimeoutMs, signal } = request
+    this.#request = request
+    this.#exchange = exchange
+    this.#headTimer = clock.after(headTimeoutMs, () =>
+      this.abort(new DeadlineExceeded('waiting for the response head', headTimeoutMs)),
+    )
+    signal?.addEventListener('abort', this.#onAbort, { once: true })
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller
+    if (this.#stopped !== null) controller.abort(this.#stopped)
+  }
+
+  onResponseStart(
+    { rawHeaders }: Dispatcher.DispatchController,
+    status: number,
+    _headers: unknown,
+    statusText?: string,
+  ): void {
+    // 1xx answers precede the real one.
+    if (status < 200) return
+    this.#settleHead()
+    this.#feed = new BodyFeed(this)
+    this.#exchange.resolve({
+      status,
+      statusText: statusText ?? '',
+      headers: decodeHeaders(rawHeaders),
+      body: this.#feed.stream,
+    })
+  }
+
+  onResponseData(_controller: unknown, chunk: Uint8Array): void {
+    this.#feed?.push(chunk)
+  }
+
+  onResponseEnd(): void {
+    this.#exchange.giveBack(true)
+    this.#leaveSignal()
+    this.#feed?.end()
+  }
+
+  onResponseError(_controller: unknown, error: Error): void {
+    this.#exchange.giveBack(false)
+    if (this.#stopped !== null) return
+    this.#settleHead()
+    this.#leaveSignal()
+    if (this.#feed === null) this.#exchange.reject(error)
+    else this.#feed.fail(bodyError(error, this.#request.bodySilenceMs))
+  }
+
+  pause(): void {
+    this.#controller?.pause()
+  }
+
+  resume(): void {
+    this.#controller?.resume()
+  }
+
+  /** Gives up, before the head or after it. */
+  abort(reason: Error): void {
+    this.#stopped = reason
+    this.#settleHead()
+    if (this.#feed === null) this.#exchange.reject(reason)
+    else this.#feed.stop(reason)
+    this.#leaveSignal()
     // Without a controller the request still waits for its connection and stops when it starts.
-    exchange?.abort(reason)
+    this.#controller?.abort(reason)
   }
-  const onAbort = (): void => stop(asError(signal?.reason))
-  let headTimer: Timer | null = clock.after(headTimeoutMs, () =>
-    stop(new DeadlineExceeded('waiting for the response head', headTimeoutMs)),
-  )
-  const settleHead = (): void => {
-    headTimer?.cancel()
-    headTimer = null
-  }
-  signal?.addEventListener('abort', onAbort, { once: true })
 
-  return {
-    onRequestStart(controller) {
-      exchange = controller
-      if (stopped !== null) controller.abort(stopped)
-    },
-    onResponseStart(controller, status, _headers, statusText) {
-      // 1xx answers precede the real one.
-      if (status < 200) return
-      settleHead()
-      feed = new BodyFeed({
-        pause: () => controller.pause(),
-        resume: () => controller.resume(),
-        abort: stop,
-      })
-      const headers = decodeHeaders(controller.rawHeaders)
-      resolve({ status, statusText: statusText ?? '', headers, body: feed.stream })
-    },
-    onResponseData: (_controller, chunk) => feed?.push(chunk),
-    onResponseEnd() {
-      giveBack(true)
-      signal?.removeEventListener('abort', onAbort)
-      feed?.end()
-    },
-    onResponseError(_controller, error) {
-      giveBack(false)
-      if (stopped !== null) return
-      settleHead()
-      signal?.removeEventListener('abort', onAbort)
-      if (feed === null) reject(error)
-      else feed.fail(bodyError(error, bodySilenceMs))
-    },
+  readonly #onAbort = (): void => this.abort(asError(this.#request.signal?.reason))
+
+  #leaveSignal(): void {
+    this.#request.signal?.removeEventListener('abort', this.#onAbort)
+  }
+
+  #settleHead(): void {
+    this.#headTimer?.cancel()
+    this.#headTimer = null
   }
 }
 

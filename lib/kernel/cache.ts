@@ -14,15 +14,23 @@ export interface Cache<K, V> {
 }
 
 export function createCache<K, V>(entriesMax: number, clock: Clock): Cache<K, V> {
-  // A Map iterates in insertion order, so re-inserting on a hit keeps the oldest use first.
+  // A Map iterates in insertion order, so re-inserting on a hit keeps the oldest use first. Nothing
+  // goes before it is full: until it is half so, the order is of no use. Whoever is used while the
+  // other half comes is kept.
+  const orderedFrom = entriesMax / 2
   const entries = new Map<K, { value: V; expiresAt: number }>()
   return {
     get(key) {
       const entry = entries.get(key)
       if (entry === undefined) return undefined
-      entries.delete(key)
-      if (entry.expiresAt <= clock.now()) return undefined
-      entries.set(key, entry)
+      if (entry.expiresAt <= clock.now()) {
+        entries.delete(key)
+        return undefined
+      }
+      if (entries.size > orderedFrom) {
+        entries.delete(key)
+        entries.set(key, entry)
+      }
       return entry.value
     },
     set(key, value, expiresAt) {

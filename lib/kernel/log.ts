@@ -52,24 +52,26 @@ export function createLog(
     debugs: lowest === 0,
   }
   const audit: Audit = (event, fields) => {
-    const line = `${JSON.stringify({ ts: stamp(), evt: event, ...fields })}\n`
+    const rest = JSON.stringify(fields).slice(1)
+    const line = `{"ts":"${stamp()}","evt":${JSON.stringify(event)}${rest === '}' ? '' : ','}${rest}\n`
     sink(line)
     auditSink?.(line)
   }
   return { log, audit }
 }
 
-/** ISO timestamps, formatted once per millisecond: a busy gateway writes many lines in one. */
+/** ISO timestamps, formatted once per second but for their milliseconds. */
 function createStamp(clock: Clock): () => string {
-  let lastMs = -1
-  let lastText = ''
+  let lastSecond = Number.NaN
+  let toSecond = ''
   return () => {
     const now = clock.now()
-    if (now !== lastMs) {
-      lastMs = now
-      lastText = new Date(now).toISOString()
+    const second = Math.floor(now / 1000)
+    if (second !== lastSecond) {
+      lastSecond = second
+      toSecond = new Date(second * 1000).toISOString().slice(0, -'000Z'.length)
     }
-    return lastText
+    return `${toSecond}${String(Math.floor(now) - second * 1000).padStart(3, '0')}Z`
   }
 }
 

@@ -28,6 +28,20 @@ test('cache: the least recently used entry goes when it is full', () => {
   assert.equal(cache.get('c'), 3)
 })
 
+test('cache: whoever is used while its second half fills is kept', () => {
+  const clock = createFakeClock()
+  const cache = createCache<number, number>(100, clock)
+  const later = clock.now() + 1000
+  for (let key = 0; key < 200; key++) {
+    cache.set(key, key, later)
+    if (key >= 60) assert.equal(cache.get(7), 7)
+  }
+  assert.deepEqual(
+    [cache.get(8), cache.get(100), cache.get(101), cache.size],
+    [undefined, undefined, 101, 100],
+  )
+})
+
 test('cache: setting a key again replaces it without pushing another out', () => {
   const clock = createFakeClock()
   const cache = createCache<string, number>(2, clock)

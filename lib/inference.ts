@@ -27,9 +27,9 @@ import type { Price } from './spend/price.ts'
 import type { Served } from './spend/rate-book.ts'
 import type { Usage } from './spend/usage.ts'
 import { type JsonBody, scanJsonBody } from './stream/json-body.ts'
-import { freeBytes } from './stream/lent-bytes.ts'
+import { freeBytes, lentMinBytes } from './stream/lent-bytes.ts'
 import type { Outcome, Tap } from './stream/tap.ts'
-import type { Admission } from './upstream/admission.ts'
+import type { Admission, Place } from './upstream/admission.ts'
 import type { CountInput } from './upstream/count-input.ts'
 import type { Failover, Route } from './upstream/failover.ts'
 import { loadTestCaller } from './upstream/load-test.ts'
@@ -71,10 +71,13 @@ export function createInference(parts: InferenceParts): (operation: Operation) =
     const caller = parts.loadTest
       ? loadTestCaller(session, exchange.headers['x-load-test-user'])
       : session
-    const admitted = await admit(operation, exchange, caller, parts)
+    // What is known at once is not waited for, here and below: each wait is a turn of the queue.
+    const admission = admit(operation, exchange, caller, parts)
+    const admitted = admission instanceof Promise ? await admission : admission
     if (admitted.kind === 'refused') return admitted.reply
     const entry = openEntry(exchange, caller, parts)
-    const place = await enter(exchange, entry, parts)
+    const entering = enter(exchange, entry, parts)
+    const place = entering instanceof Promise ? await entering : entering
     let leave = (): void => place.leave()
     try {
       const admittedAt = parts.clock.elapsed()
@@ -86,8 +89,9 @@ export function createInference(parts: InferenceParts): (operation: Operation) =
       checkModel(model, caller, parts)
       const routes = resolve(model, caller, exchange, parts)
       const ask = { ...describe(operation, exchange, request), model, caller }
-      await parts.webhook?.admit({ ...ask, path: exchange.path })
-      const reserved = await reserve(ask, routes, parts)
+      if (parts.webhook !== null) await parts.webhook.admit({ ...ask, path: exchange.path })
+      const reservation = reserve(ask, routes, parts)
+      const reserved = reservation instanceof Promise ? await reservation : reservation
       if (reserved.kind === 'refused') {
         leave()
         return reserved.reply
@@ -100,7 +104,8 @@ export function createInference(parts: InferenceParts): (operation: Operation) =
       const result = await parts.failover.first(routes, ask, exchange.path)
       place.releaseBytes()
       // A stream says what its input was; for any other answer the body may have to be counted.
-      if (ask.streams) freeBytes(ask.body.bytes)
+      const { bytes: replayed } = ask.body
+      if (ask.streams && replayed.length >= lentMinBytes) freeBytes(replayed)
       if (result.kind === 'client-gone') throw new ClientGone()
       if (result.kind === 'exhausted') refuseExhausted(result.attempts)
       const { answer } = result
@@ -151,12 +156,18 @@ function openEntry(exchange: Exchange, caller: Caller, parts: InferenceParts): I
 }
 
 /** Waits for room for the body; a refusal here is audited like any other. */
-async function enter(exchange: Exchange, entry: InferenceEntry, { admission }: InferenceParts) {
+function enter(
+  exchange: Exchange,
+  entry: InferenceEntry,
+  { admission }: InferenceParts,
+): Place | Promise<Place> {
+  const refuse = (error: unknown): never => endWith(error, entry)
   try {
     const bytes = Number(exchange.headers['content-length'] ?? 0)
-    return await admission.enter(bytes, exchange.signal)
+    const place = admission.enter(bytes, exchange.signal)
+    return place instanceof Promise ? place.catch(refuse) : place
   } catch (error) {
-    return endWith(error, entry)
+    return refuse(error)
   }
 }
 

@@ -5,13 +5,7 @@
  * asked for only when all of it has left the process, or the connection is closed.
  */
 import type { Readable } from 'node:stream'
-import { lendBytes } from '../stream/lent-bytes.ts'
-
-/**
- * Smaller bodies go as plain bytes, which is some promises cheaper, and are left to the garbage
- * collector. It must stay above the high-water mark of sockets, below which undici does not wait.
- */
-const takenBackMinBytes = 256 * 1024
+import { lendBytes, lentMinBytes } from '../stream/lent-bytes.ts'
 
 /** The body for undici, and its length where undici cannot know it. */
 export interface SentBody {
@@ -20,9 +14,10 @@ export interface SentBody {
 }
 
 export function createSentBody(bytes: Uint8Array | string | null): SentBody {
-  if (!(bytes instanceof Uint8Array)) return { body: bytes, contentLength: null }
+  if (!(bytes instanceof Uint8Array) || bytes.length < lentMinBytes) {
+    return { body: bytes, contentLength: null }
+  }
   const takeBack = lendBytes(bytes)
-  if (bytes.length < takenBackMinBytes) return { body: bytes, contentLength: null }
   // undici takes any iterable, as its documentation says and its types do not.
   const body: unknown = new Once(bytes, takeBack)
   return { body: body as Readable, contentLength: bytes.length }

@@ -22,8 +22,6 @@ export interface DeliverOptions extends SendParts {
   /** `limits.max_request_bytes`. */
   readonly bodyBytesMax: number
   readonly terminatesTls: boolean
-  /** The gateway is shutting down: connections end after their reply. */
-  readonly closing: boolean
 }
 
 export interface Receiver extends Client {
@@ -33,13 +31,17 @@ export interface Receiver extends Client {
   readonly awaitsContinue: boolean
 }
 
-/** Writes all of `reply`; resolves when it is out or nobody waits for it any more. */
+/**
+ * Writes all of `reply`; resolves when it is out or nobody waits for it any more. `closing`: the
+ * gateway is shutting down, and connections end after their reply.
+ */
 export async function deliver(
   reply: Reply,
   receiver: Receiver,
   req: IncomingMessage,
   res: ServerResponse,
   options: DeliverOptions,
+  closing: boolean,
 ): Promise<void> {
   if (receiver.gone !== null) {
     drop(reply, receiver.gone, 'client-gone', options.log)
@@ -47,7 +49,7 @@ export async function deliver(
   }
   receiver.answering = true
   const unwanted = isUnwanted(req, reply, options.bodyBytesMax)
-  const closes = options.closing || unwanted || receiver.awaitsContinue
+  const closes = closing || unwanted || receiver.awaitsContinue
   const sent = putHead(res, reply, receiver, closes, options)
   const { body } = sent
   if (unwanted && !receiver.awaitsContinue) {

@@ -59,7 +59,8 @@ function createAnswer(
     if (route?.access === 'open') return route.handle(exchange)
     const admin = router.findAdmin(exchange.path)
     if (admin !== undefined) return admin.handle(exchange)
-    const caller = await authenticate(exchange)
+    const known = authenticate(exchange)
+    const caller = known instanceof Promise ? await known : known
     // Only a caller learns which paths exist: without a session every path is 401.
     if (route === undefined) fail('http/not-found')
     return route.handle(exchange, caller)

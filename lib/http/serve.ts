@@ -61,6 +61,7 @@ export interface Arrival {
 export type Serve = (arrival: Omit<Arrival, 'connection'>) => void
 
 export function createServe(parts: ServeParts, options: ServeOptions, traffic: Traffic): Serve {
+  const delivery = { ...parts, ...options }
   return ({ req, res, expectsContinue }) => {
     const connection = parts.connections.of(req.socket)
     if (req.socket.destroyed || connection.refused) return
@@ -69,7 +70,7 @@ export function createServe(parts: ServeParts, options: ServeOptions, traffic: T
     if (exchange === null) return
     traffic.open.add(exchange)
     connection.open.push(exchange)
-    void answer(exchange, arrival, parts, options, traffic) // never rejects
+    void answer(exchange, arrival, delivery, traffic) // never rejects
   }
 }
 
@@ -116,16 +117,14 @@ function joinLines(value: string | string[] | undefined): string | undefined {
 async function answer(
   exchange: ServedExchange,
   arrival: Arrival,
-  parts: ServeParts,
-  options: ServeOptions,
+  parts: ServeParts & ServeOptions,
   traffic: Traffic,
 ): Promise<void> {
   const { req, res, connection } = arrival
   try {
     const reply = await ask(parts.edge, exchange, parts.log)
     if (reply === null) req.socket.destroy()
-    else
-      await deliver(reply, exchange, req, res, { ...parts, ...options, closing: traffic.closing })
+    else await deliver(reply, exchange, req, res, parts, traffic.closing)
   } catch (error) {
     parts.log.error(`reply lost request_id=${exchange.requestId}: ${describeBug(error)}`)
     req.socket.destroy()

@@ -10,6 +10,13 @@ interface Loan {
   isWanted: boolean
 }
 
+/**
+ * Bodies below this are neither lent nor freed by hand: they are left to the garbage collector,
+ * and knowing when the system has all of them costs undici some promises. It must stay above the
+ * high-water mark of sockets, below which undici does not wait.
+ */
+export const lentMinBytes: number = 256 * 1024
+
 const loans = new WeakMap<ArrayBufferLike, Loan>()
 
 /**

@@ -74,7 +74,8 @@ test('container: node is the first process, so that signals reach it without a s
     'node',
     '--max-semi-space-size=16',
     '--no-allocation-site-pretenuring',
-    '--max-inlined-bytecode-size-cumulative=2000',
+    '--max-inlined-bytecode-size-cumulative=4000',
+    '--max-inlined-bytecode-size=1000',
     '/opt/gateway/gateway.mjs',
   ])
   assert.deepEqual(JSON.parse(find('CMD')[0] ?? '[]'), ['--config', '/etc/claude/gateway.yaml'])

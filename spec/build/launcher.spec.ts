@@ -23,7 +23,11 @@ after(() => {
 /** What every way of starting it gives to Node. */
 const young = '--max-semi-space-size=16'
 /** And to the V8 of Node 24, beside that. */
-const tuning = ['--no-allocation-site-pretenuring', '--max-inlined-bytecode-size-cumulative=2000']
+const tuning = [
+  '--no-allocation-site-pretenuring',
+  '--max-inlined-bytecode-size-cumulative=4000',
+  '--max-inlined-bytecode-size=1000',
+]
 
 interface Checkout {
   /** What `node --version` on the path says; absent: there is none. */

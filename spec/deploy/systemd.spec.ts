@@ -58,6 +58,6 @@ test('deploy systemd: stopping leaves time for the drain window', () => {
 test('deploy systemd: Node is given what the launcher of a checkout gives it', () => {
   const launcher = readFileSync(join(deploy, '..', '..', 'bin', 'gateway'), 'utf8')
   const flags = [...launcher.matchAll(/^\w+=(--\S+)$/gm)].map(([, flag]) => flag)
-  assert.equal(flags.length, 3)
+  assert.equal(flags.length, 4)
   assert.ok(text.includes(`/node ${flags.join(' ')} /opt/apps-gateway/gateway.mjs`))
 })

@@ -29,11 +29,12 @@ export async function readBody(req: IncomingMessage, limits: BodyLimits): Promis
   if (length > limits.bytesMax) return fail('http/payload-too-large')
   // The parser tells of a head before it reads on: what came with it is there in a moment.
   await Promise.resolve()
-  if (req.complete && req.readableLength === length) {
-    const bytes: unknown = req.read()
-    if (bytes instanceof Uint8Array) return bytes
-  }
-  return receive(req, length, limits)
+  if (req.readableLength !== length) return receive(req, length, limits)
+  const bytes: unknown = req.read()
+  // Its end may still be parsed; read past it, a request is over for node:http.
+  req.resume()
+  if (bytes instanceof Uint8Array) return bytes
+  throw new TypeError('node:http holds a body that is no bytes')
 }
 
 /** What has not arrived yet, and may never. */

@@ -30,21 +30,20 @@ export interface HeadOptions {
 /** Names and values in turn, as `writeHead` takes them. */
 export function composeHead(headers: HeaderList, options: HeadOptions): string[] {
   const head: string[] = []
+  const extensions: string[] = []
+  let type: string | undefined
   for (const [name, value] of headers) {
-    if (leads(name) && !isFraming(name)) head.push(name, value)
+    if (isFraming(name)) continue
+    if (leads(name)) head.push(name, value)
+    else if (name === 'content-type') type = value
+    else extensions.push(name, value)
   }
   head.push('X-Content-Type-Options', 'nosniff')
   head.push('X-Frame-Options', 'DENY')
   head.push('Referrer-Policy', 'no-referrer')
   head.push('Cross-Origin-Opener-Policy', 'same-origin')
   if (options.hsts) head.push('Strict-Transport-Security', 'max-age=31536000; includeSubDomains')
-  let type: string | undefined
-  for (const [name, value] of headers) {
-    if (leads(name) || isFraming(name)) continue
-    if (name === 'content-type') type = value
-    else head.push(name, value)
-  }
-  head.push('x-request-id', options.requestId)
+  head.push(...extensions, 'x-request-id', options.requestId)
   if (type !== undefined) head.push('content-type', type)
   if (options.closes) head.push('Connection', 'close')
   if (options.contentLength !== null) head.push('Content-Length', String(options.contentLength))

@@ -220,15 +220,18 @@ function passUsual(state: State, bytes: Buffer, start: number): number {
 function behindHead(bytes: Uint8Array, at: number): number {
   if (!startsWith(bytes, at, eventName)) return -1
   const typeAt = at + eventName.length
-  for (let end = typeAt; end <= typeAt + typeMaxBytes; end++) {
+  const last = Math.min(bytes.length, typeAt + typeMaxBytes + 1)
+  for (let end = typeAt; end < last; end++) {
     const byte = bytes[end]
-    if (byte === undefined || byte === carriageReturn) return -1
+    if (byte === carriageReturn) return -1
     if (byte === lineFeed) return startsWith(bytes, end, dataName) ? end + dataName.length : -1
   }
   return -1
 }
 
+/** Looks at the length first: a load from beyond the end would slow all others down. */
 function startsWith(bytes: Uint8Array, at: number, wanted: Uint8Array): boolean {
+  if (at + wanted.length > bytes.length) return false
   for (let index = 0; index < wanted.length; index++) {
     if (bytes[at + index] !== wanted[index]) return false
   }

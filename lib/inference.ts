@@ -72,8 +72,8 @@ export function createInference(parts: InferenceParts): (operation: Operation) =
       ? loadTestCaller(session, exchange.headers['x-load-test-user'])
       : session
     // What is known at once is not waited for, here and below: each wait is a turn of the queue.
-    const admission = admit(operation, exchange, caller, parts)
-    const admitted = admission instanceof Promise ? await admission : admission
+    const admitting = admit(operation, exchange, caller, parts)
+    const admitted = admitting instanceof Promise ? await admitting : admitting
     if (admitted.kind === 'refused') return admitted.reply
     const entry = openEntry(exchange, caller, parts)
     const entering = enter(exchange, entry, parts)
@@ -90,8 +90,8 @@ export function createInference(parts: InferenceParts): (operation: Operation) =
       const routes = resolve(model, caller, exchange, parts)
       const ask = { ...describe(operation, exchange, request), model, caller }
       if (parts.webhook !== null) await parts.webhook.admit({ ...ask, path: exchange.path })
-      const reservation = reserve(ask, routes, parts)
-      const reserved = reservation instanceof Promise ? await reservation : reservation
+      const reserving = reserve(ask, routes, parts)
+      const reserved = reserving instanceof Promise ? await reserving : reserving
       if (reserved.kind === 'refused') {
         leave()
         return reserved.reply

@@ -7,6 +7,7 @@ import { headerPairs } from '../egress/fetch.ts'
 import { createAwsIdentity } from '../upstream/aws-credentials.ts'
 import { createAwsSigner } from '../upstream/aws-signer.ts'
 import type { UpstreamConfig } from '../upstream/config.ts'
+import { stsElement } from '../upstream/sts-element.ts'
 import { failed, ok, type Finding } from './finding.ts'
 import { bounded, createMemoryLog, doctor, type DoctorParts } from './parts.ts'
 
@@ -48,9 +49,9 @@ export async function checkAwsIdentity(
       })
       return response.text()
     })
-    const arn = element(text, 'Arn')
+    const arn = stsElement(text, 'Arn')
     if (arn !== null) return [ok(check, arn)]
-    return [failed(check, `STS: ${element(text, 'Code') ?? 'no identity'}`, fix)]
+    return [failed(check, `STS: ${stsElement(text, 'Code') ?? 'no identity'}`, fix)]
   } catch (error) {
     return [failed(check, describeFailure(error), fix)]
   }
@@ -58,7 +59,3 @@ export async function checkAwsIdentity(
 
 const fix =
   'give auth valid keys, or bind a role to the workload (IRSA, task role, instance profile) and leave auth: {}'
-
-function element(xml: string, name: string): string | null {
-  return new RegExp(`<${name}>([^<]*)</${name}>`).exec(xml)?.[1]?.trim() ?? null
-}

@@ -1,5 +1,5 @@
 /**
- * Why work stopped, as types. The reason of an AbortSignal or the error of a stream is one of
+ * Why work stopped, as types. The reason of a cancellation or the error of a stream is one of
  * these, so that "the developer left" is never mistaken for "the upstream failed".
  */
 

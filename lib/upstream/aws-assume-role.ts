@@ -11,6 +11,7 @@ import type { Caller } from '../kernel/caller.ts'
 import type { AwsIdentity, ExpiringKeys } from './aws-credentials.ts'
 import { createAwsSigner } from './aws-signer.ts'
 import type { ProviderConfig } from './config.ts'
+import { stsElement } from './sts-element.ts'
 import { createTokenCache, type TokenCache } from './token-cache.ts'
 import type { ProviderDeps } from './upstream.ts'
 
@@ -109,15 +110,15 @@ function createAssume(deps: ProviderDeps, region: string, role: AssumeRole): Ass
 
 /** STS says in words why; its words name the role and the operator's own account. */
 function describeRefusal(status: number, text: string): string {
-  const why = element(text, 'Message') ?? 'no reason given'
-  return `STS refused the role: ${status} ${element(text, 'Code') ?? ''} ${why}`
+  const why = stsElement(text, 'Message') ?? 'no reason given'
+  return `STS refused the role: ${status} ${stsElement(text, 'Code') ?? ''} ${why}`
 }
 
 function readKeys(text: string): ExpiringKeys {
-  const accessKeyId = element(text, 'AccessKeyId')
-  const secretAccessKey = element(text, 'SecretAccessKey')
-  const sessionToken = element(text, 'SessionToken')
-  const expiresAt = Date.parse(element(text, 'Expiration') ?? '')
+  const accessKeyId = stsElement(text, 'AccessKeyId')
+  const secretAccessKey = stsElement(text, 'SecretAccessKey')
+  const sessionToken = stsElement(text, 'SessionToken')
+  const expiresAt = Date.parse(stsElement(text, 'Expiration') ?? '')
   if (
     accessKeyId === null ||
     secretAccessKey === null ||
@@ -127,9 +128,4 @@ function readKeys(text: string): ExpiringKeys {
     throw new Error('STS answered without credentials')
   }
   return { keys: { accessKeyId, secretAccessKey, sessionToken }, expiresAt }
-}
-
-/** The text of an element of STS's flat XML: its values hold neither tags nor entities. */
-function element(xml: string, name: string): string | null {
-  return new RegExp(`<${name}>([^<]*)</${name}>`).exec(xml)?.[1]?.trim() ?? null
 }

@@ -49,7 +49,8 @@ export async function createDatabase(
   const server = serverUrl ?? (await sharedServerUrl())
   const name = `spec_${randomBytes(8).toString('hex')}`
   // On the run's own server, which is no older than 15, in half the time.
-  const isOurs = serverUrl === undefined && process.env['GATEWAY_TEST_POSTGRES_CLUSTER']
+  const made = process.env['GATEWAY_TEST_POSTGRES_CLUSTER']
+  const isOurs = serverUrl === undefined && made !== undefined
   await onServer(server, `CREATE DATABASE ${name}${isOurs ? ' STRATEGY file_copy' : ''}`)
   const url = new URL(server)
   url.pathname = `/${name}`

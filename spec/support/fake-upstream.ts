@@ -148,7 +148,7 @@ export async function createFakeUpstream(port = 0): Promise<FakeUpstream> {
 
 async function play(behaviour: Behaviour, response: ServerResponse): Promise<void> {
   if (behaviour.fault === 'stall-before-head') return
-  if (behaviour.headAfterMs !== undefined) await pause(behaviour.headAfterMs)
+  if (behaviour.headAfterMs !== undefined) await pause(response, behaviour.headAfterMs)
   if (behaviour.fault === 'reset-before-head') {
     response.socket?.resetAndDestroy()
     return
@@ -185,10 +185,10 @@ async function run(step: Step, response: ServerResponse): Promise<void> {
     response.write(step)
   } else if ('ending' in step) {
     // What was written must be on the wire first: a reset throws away unsent bytes.
-    await pause(5)
+    await pause(response, 5)
     response.socket?.resetAndDestroy()
   } else if ('waitMs' in step) {
-    await pauseWhileOpen(response, step.waitMs)
+    await pause(response, step.waitMs)
   } else if ('drip' in step) {
     for (const byte of Buffer.from(step.drip)) {
       response.write(Buffer.of(byte))
@@ -206,12 +206,8 @@ async function run(step: Step, response: ServerResponse): Promise<void> {
 const json = 'application/json'
 const sse = 'text/event-stream; charset=utf-8'
 
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms))
-}
-
 /** Somebody who has left is not waited for: the file would not end before. */
-function pauseWhileOpen(response: ServerResponse, ms: number): Promise<void> {
+function pause(response: ServerResponse, ms: number): Promise<void> {
   return new Promise((resolve) => {
     const over = (): void => {
       clearTimeout(timer)

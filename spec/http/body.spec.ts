@@ -75,6 +75,26 @@ test('body: what comes with its head and what comes after it is the same body', 
   })
 })
 
+test('body: a client that left before anybody read is noticed at once', async () => {
+  let ended: unknown
+  const late = openRoute('/late', async (exchange) => {
+    await new Promise<void>((gone) => exchange.signal.addEventListener('abort', gone))
+    // By now the request has closed, and says so to nobody any more.
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    ended = await exchange.readBody().catch((error: unknown) => error)
+    return text(200, '')
+  })
+  await withGateway({ routes: [late] }, async ({ port, server }) => {
+    const wire = await open(port)
+    wire.socket.write(post('/late', 100))
+    wire.socket.write('half of it')
+    await eventually(() => server.openRequests === 1, 'the request has come')
+    wire.socket.destroy()
+    await eventually(() => ended !== undefined, 'the reader is told')
+    assert.ok(ended instanceof ClientGone)
+  })
+})
+
 test('body: none is an empty one', async () => {
   await withGateway({ routes }, async ({ port }) => {
     const empty = `{"length":0,"digest":"${digest(new Uint8Array(0))}"}`

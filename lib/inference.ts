@@ -27,7 +27,7 @@ import type { Price } from './spend/price.ts'
 import type { Served } from './spend/rate-book.ts'
 import type { Usage } from './spend/usage.ts'
 import { type JsonBody, scanJsonBody } from './stream/json-body.ts'
-import { freeBytes, lentMinBytes } from './stream/lent-bytes.ts'
+import { freeSent } from './stream/lent-bytes.ts'
 import type { Outcome, Tap } from './stream/tap.ts'
 import type { Admission, Place } from './upstream/admission.ts'
 import type { CountInput } from './upstream/count-input.ts'
@@ -104,8 +104,7 @@ export function createInference(parts: InferenceParts): (operation: Operation) =
       const result = await parts.failover.first(routes, ask, exchange.path)
       place.releaseBytes()
       // A stream says what its input was; for any other answer the body may have to be counted.
-      const { bytes: replayed } = ask.body
-      if (ask.streams && replayed.length >= lentMinBytes) freeBytes(replayed)
+      if (ask.streams) freeSent(ask.body.bytes)
       if (result.kind === 'client-gone') throw new ClientGone()
       if (result.kind === 'exhausted') refuseExhausted(result.attempts)
       const { answer } = result

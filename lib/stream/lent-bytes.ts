@@ -35,12 +35,18 @@ export function lendBytes(bytes: Uint8Array): () => void {
 
 /**
  * Nobody looks at the bytes any more: they are freed now, or when the system has all that were
- * lent. Every view of their memory is empty then. Does nothing when the memory holds more.
+ * lent. Every view of their memory is empty then. Does nothing when the memory holds more. What may
+ * have been sent without being lent is `freeSent`'s.
  */
 export function freeBytes(bytes: Uint8Array): void {
   const loan = loans.get(bytes.buffer)
   if (loan === undefined || loan.open === 0) release(bytes)
   else loan.isWanted = false
+}
+
+/** As `freeBytes`, for a body that may have been sent: one too small to be lent is left alone. */
+export function freeSent(body: Uint8Array): void {
+  if (body.length >= lentMinBytes) freeBytes(body)
 }
 
 function release({ buffer, byteLength }: Uint8Array): void {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { freeBytes, lendBytes } from '../../lib/stream/lent-bytes.ts'
+import { freeBytes, freeSent, lendBytes, lentMinBytes } from '../../lib/stream/lent-bytes.ts'
 
 /** Memory that holds nothing else. */
 function ownBytes(): Buffer {
@@ -53,4 +53,18 @@ test('lent bytes: a part that is lent keeps the whole', () => {
   freeBytes(bytes)
   assert.equal(bytes.length, 100)
   back()
+})
+
+test('lent bytes: a body that may have been sent is freed when it is large enough to be lent', () => {
+  const small = new Uint8Array(lentMinBytes - 1)
+  const large = new Uint8Array(lentMinBytes)
+  const lent = new Uint8Array(lentMinBytes)
+  const takeBack = lendBytes(lent)
+  for (const body of [small, large, lent]) freeSent(body)
+  assert.deepEqual(
+    [small, large, lent].map(({ length }) => length),
+    [lentMinBytes - 1, 0, lentMinBytes],
+  )
+  takeBack()
+  assert.equal(lent.length, 0)
 })

@@ -9,6 +9,7 @@
  * fields pass unchanged); its last value is the one read, as everywhere. `__proto__` is a key
  * like any other, and harmless: no object is ever built from the client's keys.
  */
+import { isText } from './is-text.ts'
 import { invalid, openJson, skipColon, skipSpace, skipString, skipValue } from './json-syntax.ts'
 
 /** Keys that decide about a request or are edited by an upstream; a second one is refused. */
@@ -138,12 +139,7 @@ function readName(bytes: Uint8Array, start: number, end: number): string | undef
 
 /** A plain key is compared where it stands: a text made of each would cost more than the walk. */
 function isNamed(bytes: Uint8Array, { name, keyStart, keyEnd }: Member, key: string): boolean {
-  if (name !== null) return name === key
-  if (keyEnd - keyStart - 2 !== key.length) return false
-  for (let index = 0; index < key.length; index++) {
-    if (bytes[keyStart + 1 + index] !== key.charCodeAt(index)) return false
-  }
-  return true
+  return name === null ? isText(bytes, keyStart + 1, keyEnd - 1, key) : name === key
 }
 
 function nameOf(bytes: Uint8Array, { name, keyStart, keyEnd }: Member): string | undefined {
@@ -256,11 +252,8 @@ function editSplices(
   members: readonly Member[],
   edits: readonly JsonEdit[],
 ): Splice[] {
-  const last = new Map(edits.map((edit) => [edit.key, edit]))
-  const editOf = (member: Member): JsonEdit | undefined => {
-    const name = nameOf(bytes, member)
-    return name === undefined ? undefined : last.get(name)
-  }
+  const editOf = (member: Member): JsonEdit | undefined =>
+    edits.findLast(({ key }) => isNamed(bytes, member, key))
   const lastKept = members.findLastIndex((member) => editOf(member)?.kind !== 'remove')
   const splices: Splice[] = []
   for (const [index, member] of members.entries()) {
@@ -275,7 +268,8 @@ function editSplices(
     }
   }
   const added = edits.flatMap((edit) => {
-    const applies = edit.kind === 'set' && last.get(edit.key) === edit
+    const isLast = edits.findLast(({ key }) => key === edit.key) === edit
+    const applies = edit.kind === 'set' && isLast
     if (!applies || members.some((member) => isNamed(bytes, member, edit.key))) return []
     return [`${JSON.stringify(edit.key)}:${JSON.stringify(edit.value)}`]
   })

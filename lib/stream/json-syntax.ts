@@ -5,6 +5,7 @@
  * Every function takes the offset to start at and returns the offset behind what it walked over,
  * or `invalid`. It must never recurse: nesting is under the sender's control.
  */
+import { isText } from './is-text.ts'
 
 /** Returned instead of an offset: not JSON. */
 export const invalid = -1
@@ -167,10 +168,8 @@ function skipScalar(bytes: Uint8Array, start: number): number {
 }
 
 function skipWord(bytes: Uint8Array, start: number, word: string): number {
-  for (let index = 1; index < word.length; index++) {
-    if (bytes[start + index] !== word.charCodeAt(index)) return invalid
-  }
-  return start + word.length
+  const end = start + word.length
+  return isText(bytes, start, end, word) ? end : invalid
 }
 
 function skipNumber(bytes: Uint8Array, start: number): number {

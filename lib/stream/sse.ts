@@ -7,6 +7,8 @@
 import { isAscii } from 'node:buffer'
 import { asBuffer } from './as-buffer.ts'
 import { createBoundedBytes, type BoundedBytes } from './bounded-bytes.ts'
+import { isText } from './is-text.ts'
+import { messageEvents } from './relay.ts'
 
 export interface SseListener {
   /**
@@ -238,16 +240,8 @@ function startsWith(bytes: Uint8Array, at: number, wanted: Uint8Array): boolean 
   return true
 }
 
-/** Those of the Messages API: comparing them is cheaper than making a text of each. */
-const usualTypes = [
-  'content_block_delta',
-  'content_block_start',
-  'content_block_stop',
-  'message_delta',
-  'message_start',
-  'message_stop',
-  'ping',
-]
+/** Looked for before a text is made of the bytes. */
+const usualTypes = [...messageEvents, 'ping']
 
 function typeOf(bytes: Buffer, start: number, end: number): string {
   for (const type of usualTypes) if (isText(bytes, start, end, type)) return type
@@ -368,14 +362,6 @@ function endEvent(state: State): void {
   state.chars = 0
   // Without a data line it is no event (same section, "dispatch the event").
   if (dataLines > 0) state.listener.event(type, data, chars)
-}
-
-function isText(bytes: Uint8Array, start: number, end: number, text: string): boolean {
-  if (end - start !== text.length) return false
-  for (let index = 0; index < text.length; index++) {
-    if (bytes[start + index] !== text.charCodeAt(index)) return false
-  }
-  return true
 }
 
 /** UTF-16 units of UTF-8 bytes: one per lead byte, two where it leads four; none for the others. */

@@ -7,7 +7,7 @@ import { randomUUID } from 'node:crypto'
 import type { Caller } from '../kernel/caller.ts'
 import type { Log } from '../kernel/log.ts'
 import { type Amount, toCents } from './amount.ts'
-import { periodsAt } from './period.ts'
+import { type Periods, periodsAt } from './period.ts'
 import type { Batch, Entry } from './sync.ts'
 
 export interface Pending {
@@ -61,11 +61,6 @@ export function countedBy(batch: Batch | null): {
   return { bySub, byGroup }
 }
 
-function addTo(row: Row, amount: Amount, identity: boolean): void {
-  row.amount += amount
-  row.identity ||= identity
-}
-
 class PendingSpend implements Pending {
   readonly #log: Log
   readonly #rowsMax: number
@@ -90,38 +85,13 @@ class PendingSpend implements Pending {
   }
 
   add(caller: Caller, amount: Amount, nowMs: number, identity: boolean): void {
-    const { daily, weekly, monthly } = periodsAt(nowMs)
-    const last = this.#lastRows.get(caller)
-    if (last?.day === daily.key) {
-      addTo(last, amount, identity)
+    const row = this.#rowOf(caller, periodsAt(nowMs))
+    if (row === null) {
+      this.#lose(caller.sub, amount)
       return
     }
-    const { sub, groups } = caller
-    const key = JSON.stringify([daily.key, sub, groups])
-    const known = this.#rows.get(key)
-    if (known !== undefined) {
-      this.#lastRows.set(caller, known)
-      addTo(known, amount, identity)
-      return
-    }
-    if (this.#rows.size >= this.#rowsMax) {
-      this.#lose(sub, amount)
-      return
-    }
-    const row: Row = {
-      sub,
-      groups,
-      day: daily.key,
-      week: weekly.key,
-      month: monthly.key,
-      amount,
-      identity,
-      email: caller.email ?? null,
-      name: caller.name ?? null,
-    }
-    this.#rows.set(key, row)
-    this.#lastRows.set(caller, row)
-    this.#warnOfBound()
+    row.amount += amount
+    row.identity ||= identity
   }
 
   next(): Batch | null {
@@ -152,6 +122,35 @@ class PendingSpend implements Pending {
     for (const { amount } of this.#rows.values()) waiting += amount
     const sent = this.#batches.flatMap(({ entries }) => entries.map(({ cents }) => cents))
     return sent.reduce((sum, cents) => sum + cents, toCents(waiting))
+  }
+
+  /** Null: there is no room for another. */
+  #rowOf(caller: Caller, periods: Periods): Row | null {
+    const day = periods.daily.key
+    const last = this.#lastRows.get(caller)
+    if (last?.day === day) return last
+    const key = JSON.stringify([day, caller.sub, caller.groups])
+    const row = this.#rows.get(key) ?? this.#open(key, caller, periods)
+    if (row !== null) this.#lastRows.set(caller, row)
+    return row
+  }
+
+  #open(key: string, caller: Caller, { daily, weekly, monthly }: Periods): Row | null {
+    if (this.#rows.size >= this.#rowsMax) return null
+    const row: Row = {
+      sub: caller.sub,
+      groups: caller.groups,
+      day: daily.key,
+      week: weekly.key,
+      month: monthly.key,
+      amount: 0n,
+      identity: false,
+      email: caller.email ?? null,
+      name: caller.name ?? null,
+    }
+    this.#rows.set(key, row)
+    this.#warnOfBound()
+    return row
   }
 
   #cut(): void {

@@ -2,6 +2,7 @@
  * Where a caller stands with regard to their caps and their groups' shared budgets: the decision
  * behind every 429 and every usage header. Pure; the figures come from `account.ts`.
  */
+import { DayCents } from './day-cents.ts'
 import { type PeriodName, type Periods, periodNames, periodsAt } from './period.ts'
 import type { CapState, PoolState } from './sync.ts'
 
@@ -32,18 +33,12 @@ export function isSpent(spent: number, cents: bigint): boolean {
   return spent >= Number(cents)
 }
 
-/** What was spent beside the figures of a cap, of the days from `startsAt` on. */
-export interface SpentSince {
-  from(startsAt: number): number
-}
-
-const nothingSince: SpentSince = { from: () => 0 }
-
+/** `since`: what was spent beside the figures of the caps. */
 export function standingOf(
   caps: readonly CapState[],
   pools: readonly PoolState[],
   nowMs: number,
-  since: SpentSince = nothingSince,
+  since: DayCents = new DayCents(),
 ): Standing {
   const periods = periodsAt(nowMs)
   const decisive = decisiveCap(describeCaps(caps, periods, since))
@@ -79,7 +74,7 @@ export function utilization({ spent, cents }: Pick<DescribedCap, 'spent' | 'cent
 export function describeCaps(
   caps: readonly CapState[],
   periods: Periods,
-  since: SpentSince = nothingSince,
+  since: DayCents = new DayCents(),
 ): DescribedCap[] {
   const limited: DescribedCap[] = []
   for (const { period, cap: cents, spent: known, source } of caps) {

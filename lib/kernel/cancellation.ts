@@ -1,8 +1,7 @@
 /**
  * "Stop, nobody waits for this any more", as the parts of a request pass it on. An AbortSignal is
  * a `Cancellation`; each request has a `Canceller`, because an AbortSignal is a whole event target:
- * fifteen times as dear to make, listen to and leave. APIs that take nothing else are served by
- * `abortWith`.
+ * fifteen times as dear to make, listen to and leave. `abortWith` lets an AbortController follow one.
  */
 export interface Cancellation {
   readonly aborted: boolean
